@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How the network runs: compiled kernels, and nothing of scikit-learn."""

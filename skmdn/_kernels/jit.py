@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How kernels are compiled: one policy for the whole package.
+
+Entry points are compiled at their first call and cached on disk. Numba's cache watches
+only the file of the function itself, so the name of every entry point carries a stamp
+of all kernel sources: a changed helper can never be answered by a stale cache file.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numba
+
+_SOURCES = Path(__file__).resolve().parent.parent
+_OPTIONS = {"nogil": True, "error_model": "numpy"}
+
+
+def _source_stamp():
+    """Hash of every source file that kernels are made of."""
+    digest = hashlib.sha256()
+    for folder in ("_kernels", "_components"):
+        for source in sorted((_SOURCES / folder).glob("*.py")):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+STAMP = _source_stamp()
+
+
+def compiled(func):
+    """Compile an entry point at its first call; cache it on disk where that works."""
+    func.__qualname__ = f"{func.__qualname__}_{STAMP}"
+    dispatcher = numba.njit(**_OPTIONS)(func)
+    try:
+        dispatcher.enable_caching()
+    except (RuntimeError, AttributeError):
+        pass  # No writable cache directory, or a plain function (NUMBA_DISABLE_JIT).
+    return dispatcher
+
+
+def helper(func=None, *, fastmath=frozenset({"contract"})):
+    """Compile an inner function: part of the entry points that call it.
+
+    Each helper keeps its own floating-point flags when LLVM inlines it. The default
+    allows fused multiply-add only: reassociation would break the bit tricks of `exp`.
+    """
+    if func is None:
+        return lambda f: helper(f, fastmath=fastmath)
+    return numba.njit(fastmath=set(fastmath), **_OPTIONS)(func)
