@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One block of rows through the network, forward and back.
+
+`ws` is the flat workspace of a thread; the offsets come from `Plan`. `W` holds plain
+parameter vectors of the members, one after the other; `start` is where one begins.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skmdn._kernels.activations import activate
+from skmdn._kernels.jit import helper
+from skmdn._kernels.plan import (
+    BIAS,
+    BLOCK,
+    DELTA,
+    INPUT,
+    N_IN,
+    N_OUT,
+    N_PAD,
+    WEIGHT,
+)
+from skmdn._kernels.tile import gemm, transpose
+from skmdn._kernels.vector import wide_vectors
+
+_loop = helper(fastmath={"contract", "nsz", "arcp"})
+_SMOOTH_CLIP = 3.0
+
+
+class Bins(NamedTuple):
+    """Piecewise-linear bins of the input view, one entry a column (see InputView)."""
+
+    bin_feature: np.ndarray
+    bin_slope: np.ndarray
+    bin_intercept: np.ndarray
+    bin_low: np.ndarray
+    bin_high: np.ndarray
+
+
+@helper
+def load_block(ws, plan, rows, picks, scale):
+    """Gather rows of the data: scaled inputs, scaled targets, weights times `scale`."""
+    for b in range(BLOCK):
+        row = picks[b]
+        for j in range(plan.n_features):
+            ws[plan.raw + j * BLOCK + b] = rows.X[row, j]
+        for j in range(plan.n_outputs):
+            ws[plan.target + j * BLOCK + b] = rows.Y[row, j]
+        ws[plan.weight + b] = rows.weight[row] * scale
+
+
+@helper
+def consecutive_rows(picks, block, n):
+    """Row numbers of a block of consecutive rows; the dummy row n fills the last."""
+    for b in range(BLOCK):
+        picks[b] = min(block * BLOCK + b, n)
+
+
+@helper(fastmath={"contract", "reassoc", "nsz"})
+def weighted_sum(ws, plan):
+    """Sum of weight times log-likelihood over the block."""
+    total = ws.dtype.type(0)
+    for b in range(BLOCK):
+        total += ws[plan.weight + b] * ws[plan.likelihood + b]
+    return total
+
+
+@_loop
+def hash_noise(values, n, std, seed):
+    """Add noise of standard deviation `std`: a counter-based hash, no state to share.
+
+    The sum of two uniform numbers (a triangular density) from the two halves of a
+    32-bit hash of the position (the "lowbias32" mixer, C. Wellons 2018).
+    """
+    wide_vectors()
+    kind = values.dtype.type
+    # Each half has 2**16 levels; the sum of two uniforms has variance 1/6.
+    factor = kind(std * np.sqrt(6.0) / 65536.0)
+    shift = kind(65535.0)
+    for i in range(n):
+        h = np.uint32(np.uint32(i) * np.uint32(0x9E3779B9) + seed)
+        h = np.uint32(np.uint32(h ^ np.uint32(h >> np.uint32(16))) * np.uint32(0x7FEB352D))
+        h = np.uint32(np.uint32(h ^ np.uint32(h >> np.uint32(15))) * np.uint32(0x846CA68B))
+        h = np.uint32(h ^ np.uint32(h >> np.uint32(16)))
+        total = kind(np.int32(h & np.uint32(0xFFFF))) + kind(np.int32(h >> np.uint32(16)))
+        values[i] += factor * (total - shift)
+
+
+@_loop
+def smooth_clip(values, n, out):
+    """x / sqrt(1 + (x / 3)^2): bounded by 3 (RealMLP; Holzmueller et al. 2024)."""
+    wide_vectors()
+    kind = values.dtype.type
+    one, factor = kind(1), kind(1.0 / _SMOOTH_CLIP**2)
+    for i in range(n):
+        x = values[i]
+        out[i] = x / np.sqrt(one + factor * x * x)
+
+
+@_loop
+def _ramp(values, slope, intercept, low, high, out):
+    wide_vectors()
+    for b in range(BLOCK):
+        out[b] = min(max(slope * values[b] + intercept, low), high)
+
+
+@helper
+def encode(ws, plan, view):
+    """Scaled inputs -> input view: smooth clip, then piecewise-linear bins."""
+    raw, target = ws[plan.raw :], ws[plan.layers[0, INPUT] :]
+    smooth_clip(raw, plan.n_features * BLOCK, target)
+    for i in range(view.bin_feature.shape[0]):
+        _ramp(
+            raw[view.bin_feature[i] * BLOCK :],
+            view.bin_slope[i],
+            view.bin_intercept[i],
+            view.bin_low[i],
+            view.bin_high[i],
+            target[(plan.n_features + i) * BLOCK :],
+        )
+
+
+@helper
+def _bias_gradient(delta, n_out, gradient, add):
+    for j in range(n_out):
+        total = _row_sum(delta[j * BLOCK :])
+        gradient[j] = gradient[j] + total if add else total
+
+
+@helper(fastmath={"contract", "reassoc", "nsz"})
+def _row_sum(row):
+    wide_vectors()
+    total = row.dtype.type(0)
+    for b in range(BLOCK):
+        total += row[b]
+    return total
+
+
+@_loop
+def _multiply(values, factors, n):
+    wide_vectors()
+    for i in range(n):
+        values[i] *= factors[i]
+
+
+@helper
+def _linear(ws, layer, W, start, target):
+    """target [n_out, BLOCK] = W x + b."""
+    gemm(
+        ws, target, BLOCK, W, start + layer[WEIGHT], layer[N_PAD], 1,
+        ws, layer[INPUT], BLOCK, layer[N_OUT], BLOCK, layer[N_IN],
+        W, start + layer[BIAS], False,
+    )  # fmt: skip
+
+
+@helper
+def backward(ws, plan, W, start, zeros, gradient, add):
+    """Gradient of one member's parameters from the gradient at its head."""
+    for i in range(plan.n_hidden, -1, -1):
+        layer = plan.layers[i]
+        n_out, n_pad, delta = layer[N_OUT], layer[N_PAD], layer[DELTA]
+        stride = plan.transposed_stride
+        transpose(
+            ws, layer[INPUT], BLOCK, n_pad, BLOCK, ws, plan.transposed, stride
+        )
+        gemm(
+            gradient, layer[WEIGHT], n_pad, ws, delta, BLOCK, 1,
+            ws, plan.transposed, stride, n_out, n_pad, BLOCK, zeros, 0, add,
+        )  # fmt: skip
+        _bias_gradient(ws[delta:], n_out, gradient[layer[BIAS] :], add)
+        if i > 0:
+            below = plan.layers[i - 1]
+            gemm(
+                ws, plan.temporary, BLOCK, W, start + layer[WEIGHT], 1, n_pad,
+                ws, delta, BLOCK, layer[N_IN], BLOCK, n_out, zeros, 0, False,
+            )  # fmt: skip
+            _multiply(ws[below[DELTA] :], ws[plan.temporary :], layer[N_IN] * BLOCK)
+
+
+@helper
+def forward(ws, plan, W, start, activation):
+    """One member's outputs in `head`; the hidden layers leave their slopes in DELTA."""
+    for i in range(plan.n_hidden):
+        layer, above = plan.layers[i], plan.layers[i + 1]
+        _linear(ws, layer, W, start, layer[DELTA])
+        values = ws[layer[DELTA] :]
+        activate(activation, values, layer[N_OUT] * BLOCK, ws[above[INPUT] :])
+    _linear(ws, plan.layers[plan.n_hidden], W, start, plan.head)

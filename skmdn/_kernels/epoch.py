@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The three entry points of the engine: an epoch, log-likelihoods, head outputs.
+
+Each is compiled for one family of components and one floating-point type. An epoch is
+one call for each thread of the team; nothing is allocated inside.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from skmdn._kernels.dense import (
+    backward,
+    consecutive_rows,
+    encode,
+    forward,
+    hash_noise,
+    load_block,
+    weighted_sum,
+)
+from skmdn._kernels.jit import compiled
+from skmdn._kernels.optimiser import fold, sum_groups, update
+from skmdn._kernels.plan import BLOCK, DELTA
+from skmdn._kernels.team import barrier
+from skmdn._kernels.vector import flush_denormals, restore_denormals
+
+
+class Rows(NamedTuple):
+    """Rows of data; the last one is a dummy of weight 0 that fills up blocks."""
+
+    X: np.ndarray  # (n + 1, n_features) scaled inputs
+    Y: np.ndarray  # (n + 1, n_outputs) scaled targets
+    weight: np.ndarray  # (n + 1,)
+
+
+class Model(NamedTuple):
+    """Parameters, their optimiser state, and the members' plain vectors."""
+
+    params: np.ndarray
+    members: np.ndarray  # (n_members * member_size,); with one member `params` itself
+    gradient: np.ndarray  # of params
+    m: np.ndarray
+    v: np.ndarray
+    decay: np.ndarray  # 1 where weight decay applies, else 0
+
+
+class Buffers(NamedTuple):
+    """Memory of a fit, allocated once."""
+
+    workspace: np.ndarray  # (team, workspace_size)
+    gradients: np.ndarray  # (n_groups, n_members * member_size)
+    squares: np.ndarray  # (n_members, n_chunks)
+    factors: np.ndarray  # (n_members,)
+    losses: np.ndarray  # (n_groups, n_steps) float64
+    zeros: np.ndarray  # bias of products without one
+
+
+class Step(NamedTuple):
+    """What changes from step to step of an epoch; arrays of length n_steps."""
+
+    rows: np.ndarray  # (n_steps, batch) int64 row numbers
+    scale: np.ndarray  # factor on the weights: 1 / rows of the batch
+    correction: np.ndarray  # learning rate with Adam's bias correction
+    shrink: np.ndarray  # learning rate * alpha
+    noise: np.ndarray  # standard deviation of the input noise
+    seed: np.ndarray  # uint32
+
+
+@lru_cache
+def make_kernels(log_likelihood_gradient):
+    """Return (train_epoch, log_likelihood) for a family of components.
+
+    `log_likelihood_gradient(ws, plan, floor, out, gradient)` is a module-level function
+    registered with Numba: a closure over such a function can be cached on disk.
+    """
+
+    def train_epoch(
+        thread, team, sync, activation, plan, view, floor, rows, step, model, buffers,
+        clip,
+    ):  # fmt: skip
+        """Run the steps of an epoch as one thread of a team; return skipped steps."""
+        state = flush_denormals()
+        ws, grads = buffers.workspace[thread], buffers.gradients
+        n_groups, n_steps = grads.shape[0], step.rows.shape[0]
+        n_blocks = step.rows.shape[1] // BLOCK
+        skipped = 0
+        for s in range(n_steps):
+            for group in range(thread, n_groups, team):
+                loss = 0.0
+                first = group * n_blocks // n_groups
+                last = (group + 1) * n_blocks // n_groups
+                for block in range(first, last):
+                    picks = step.rows[s, block * BLOCK : (block + 1) * BLOCK]
+                    load_block(ws, plan, rows, picks, step.scale[s])
+                    if step.noise[s] > 0:
+                        seed = np.uint32(step.seed[s] + np.uint32(block * 0x9E3779))
+                        n = plan.n_features * BLOCK
+                        hash_noise(ws[plan.raw :], n, step.noise[s], seed)
+                    encode(ws, plan, view)
+                    for m in range(plan.n_members):
+                        start = m * plan.member_size
+                        forward(ws, plan, model.members, start, activation)
+                        log_likelihood_gradient(
+                            ws, plan, floor, plan.likelihood, plan.layers[-1, DELTA]
+                        )
+                        loss -= weighted_sum(ws, plan)
+                        gradient = grads[group, start : start + plan.member_size]
+                        backward(
+                            ws, plan, model.members, start, buffers.zeros, gradient,
+                            block > first,
+                        )  # fmt: skip
+                buffers.losses[group, s] = loss
+            barrier(sync, team)
+            sum_groups(
+                grads.reshape(-1), n_groups, plan.n_members, plan.member_size,
+                buffers.squares, thread, team,
+            )  # fmt: skip
+            barrier(sync, team)
+            finite = update(plan, model, buffers, step, s, clip, thread, team, sync)
+            if not finite:
+                skipped += 1
+            barrier(sync, team)
+            if plan.n_members > 1:
+                fold(plan, model.params, model.members, thread, team)
+                barrier(sync, team)
+        restore_denormals(state)
+        return skipped
+
+    def log_likelihood(
+        thread, team, activation, plan, view, floor, rows, members, workspace, out
+    ):
+        """Fill `out` (n_members, n) with the members' log-likelihoods of the rows."""
+        state = flush_denormals()
+        ws, n = workspace[thread], out.shape[1]
+        picks = np.empty(BLOCK, dtype=np.int64)
+        for block in range(thread, (n + BLOCK - 1) // BLOCK, team):
+            consecutive_rows(picks, block, n)
+            load_block(ws, plan, rows, picks, rows.weight.dtype.type(1))
+            encode(ws, plan, view)
+            for m in range(plan.n_members):
+                forward(ws, plan, members, m * plan.member_size, activation)
+                log_likelihood_gradient(
+                    ws, plan, floor, plan.likelihood, plan.layers[-1, DELTA]
+                )
+                for b in range(min(BLOCK, n - block * BLOCK)):
+                    out[m, block * BLOCK + b] = ws[plan.likelihood + b]
+        restore_denormals(state)
+
+    return compiled(train_epoch), compiled(log_likelihood)
+
+
+@compiled
+def raw_outputs(thread, team, activation, plan, view, rows, members, workspace, out):
+    """Fill `out` (n_members, n_head, n) with the outputs of the members' heads."""
+    ws, n = workspace[thread], out.shape[2]
+    picks = np.empty(BLOCK, dtype=np.int64)
+    for block in range(thread, (n + BLOCK - 1) // BLOCK, team):
+        consecutive_rows(picks, block, n)
+        load_block(ws, plan, rows, picks, rows.weight.dtype.type(1))
+        encode(ws, plan, view)
+        for m in range(plan.n_members):
+            forward(ws, plan, members, m * plan.member_size, activation)
+            for j in range(plan.n_head):
+                for b in range(min(BLOCK, n - block * BLOCK)):
+                    out[m, j, block * BLOCK + b] = ws[plan.head + j * BLOCK + b]
