@@ -34,8 +34,8 @@ BIN_WIDTH = 1e-4
 NORMAL_IQR = 1.349
 # Spread of y below this part of its magnitude cannot be resolved in float64.
 RESOLUTION = 1e4 * np.finfo(float).eps
-# Squares of the scale must neither underflow nor overflow.
-SMALLEST, LARGEST = 1e-150, 1e150
+# Squares of the scale must not underflow.
+SMALLEST = 1e-150
 
 
 def weighted_quantile(a, q, sample_weight):
@@ -272,11 +272,6 @@ def _atom_spacing(y, sample_weight):
     if on_grid and len(values) < 0.2 * len(y):
         return float(np.median(gaps))
     return 0.0
-
-
-def auto_min_scale(spacing, scale):
-    """Lower bound of the component scales, in scaled units, per output."""
-    return np.maximum(1e-3, 0.05 * spacing / np.abs(scale))
 
 
 def merge_duplicates(X, Y, sample_weight):

@@ -11,7 +11,6 @@ from skmdn._scaling import (
     InputView,
     TargetScaling,
     atom_spacing,
-    auto_min_scale,
     merge_duplicates,
     weighted_quantile,
 )
@@ -250,11 +249,6 @@ def test_atoms(rng, a):
     ):
         found = atom_spacing(a * y[:, None], np.ones(len(y)))
         np.testing.assert_allclose(found, [abs(a) * spacing], rtol=1e-6)
-
-
-def test_auto_min_scale():
-    bound = auto_min_scale(np.array([0.0, 1e-9, 2.0]), np.array([1.0, -1.0, -4.0]))
-    np.testing.assert_allclose(bound, [1e-3, 1e-3, 0.025])
 
 
 @given(weighted_rows(3), st.randoms(use_true_random=False))

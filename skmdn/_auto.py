@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What "auto" means: every rule that depends on the number of rows, in one place.
+
+`n` is the number of distinct training rows. The sizes follow one observation: below ten
+thousand rows, one to two thousand optimiser steps are enough at a high learning rate
+that falls to zero; larger tables are served better by larger networks and batches.
+"""
+
+import numpy as np
+
+# Rows up to which a line holds: hidden units of the two layers, batch size, epochs.
+_BY_ROWS = (
+    (500, 64, 32, 200),
+    (3_000, 64, 64, 100),
+    (10_000, 128, 128, 60),
+    (50_000, 128, 256, 40),
+    (200_000, 256, 1024, 20),
+    (np.inf, 256, 4096, 10),
+)
+# Epochs are added to small tables until they make this many steps.
+_FEWEST_STEPS = 1000
+# Below, too few rows remain to judge a fit by.
+_ROWS_TO_HOLD_OUT = 100
+# Noisy tables are best after 10 to 30 % of the schedule, clean ones at its end: waiting
+# longer than this part of it has not paid.
+_PATIENCE = 0.4
+# A component narrower than this part of the targets' scale is an artefact; one that
+# is narrower than this part of the spacing of repeated values adds nothing to them.
+_MIN_SCALE, _MIN_SCALE_PER_SPACING = 1e-3, 0.05
+
+
+def _line(n):
+    return next(line for line in _BY_ROWS if n <= line[0])
+
+
+def hidden_layer_sizes(n):
+    """Two layers; deeper or much wider ones gain nothing at these numbers of rows."""
+    units = _line(n)[1]
+    return (units, units)
+
+
+def learning_rate_init(sizes):
+    """0.01 for 64 units, falling with the width: wider layers sum more updates."""
+    return 0.01 * min(1.0, 64 / max(sizes, default=64))
+
+
+def batch_size(n):
+    """Small batches for small tables: the number of steps counts there."""
+    return _line(n)[2]
+
+
+def max_iter(n, batch_size):
+    """Epochs of the cosine schedule."""
+    steps_per_epoch = -(-n // batch_size)
+    return max(_line(n)[3], -(-_FEWEST_STEPS // steps_per_epoch))
+
+
+def early_stopping(n):
+    """Hold rows out only where enough remain."""
+    return n >= _ROWS_TO_HOLD_OUT
+
+
+def n_iter_no_change(max_iter):
+    """Epochs without a better validation score before training stops."""
+    return max(1, round(_PATIENCE * max_iter))
+
+
+def min_scale(spacing, scale):
+    """Lower bound of the component scales of every output, in scaled units."""
+    return np.maximum(_MIN_SCALE, _MIN_SCALE_PER_SPACING * spacing / np.abs(scale))

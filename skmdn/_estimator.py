@@ -1,0 +1,502 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""MDNRegressor: parameters, validation, orchestration."""
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skmdn._components import COMPONENTS
+from skmdn._fitting import (
+    check_device,
+    fitted_attributes,
+    hold_out,
+    start_model,
+    training_options,
+)
+from skmdn._kernels.activations import ACTIVATIONS
+from skmdn._model import Model
+from skmdn._scaling import merge_duplicates
+from skmdn._sklearn import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_inputs,
+    check_table,
+    check_targets,
+    check_weights,
+    fit_context,
+)
+from skmdn._training import State, train
+from skmdn._watch import Watch
+
+# Rows whose components are in memory at a time when only a summary is asked for.
+_ROWS_AT_ONCE = 16384
+
+
+class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+    """Mixture density network: regression that gives the whole distribution.
+
+    A neural network maps every row of X to the weights, means and scales of a mixture
+    of Gaussians, the conditional density of the targets [1]_. It is trained by maximum
+    likelihood. Inputs and targets are scaled inside; densities are in the units of `y`.
+
+    Parameters
+    ----------
+    n_components : int, default=8
+        Components of the mixture. Too many do little harm.
+    hidden_layer_sizes : "auto", int or sequence of int, default="auto"
+        Units of every hidden layer. Empty: the mixture of linear experts. "auto": two
+        layers of 64 to 256 units, by the number of rows.
+    activation : {"identity", "tanh", "relu", "silu", "gelu"}, default="silu"
+        Activation of the hidden layers.
+    covariance_type : {"diag", "spherical"}, default="diag"
+        For several outputs: each component has one scale per output ("diag"), or
+        one relative to the scales of all outputs ("spherical").
+    n_estimators : int, default=1
+        Members of an ensemble that shares the hidden weights [2]_; the density is their
+        equal mixture, of ``n_estimators * n_components`` components.
+    n_bins : int, default=8
+        Quantile bins of the piecewise-linear encoding [3]_ that every input gets beside
+        itself. 0: none.
+    alpha : float, default=0.1
+        Decoupled weight decay: every step shrinks the weights by the part
+        ``alpha * learning_rate``.
+    input_noise : float, default=0.03
+        Standard deviation of the noise that is added to the scaled inputs during
+        training. It falls to zero with the learning rate.
+    learning_rate_init : "auto" or float, default="auto"
+        Learning rate of the first step; a cosine takes it to zero over `max_iter`
+        epochs. "auto": 0.01, less for layers of more than 64 units.
+    batch_size : "auto" or int, default="auto"
+        Rows of a step. "auto": 32 to 4096, by the number of rows.
+    max_iter : "auto" or int, default="auto"
+        Epochs. "auto": 10 for a million rows, 200 and more for a few hundred.
+    early_stopping : "auto" or bool, default="auto"
+        Whether to hold rows out and keep the parameters of the epoch at which their
+        log-likelihood was greatest. "auto": with 100 or more distinct rows, or
+        with validation rows given to `fit`.
+    validation_fraction : float, default=0.1
+        Part of the rows that is held out.
+    n_iter_no_change : "auto", int or None, default="auto"
+        Epochs without a better validation score after which training stops. "auto":
+        40 % of `max_iter`. None: never.
+    min_scale : "auto" or float, default="auto"
+        Lower bound of the scales of components, in units of the scale of the targets.
+        "auto": 0.001, or 0.05 of the spacing of target values that repeat.
+    warm_start : bool, default=False
+        Whether `fit` starts from the parameters of the previous one. Scaling and
+        encoding stay as they were.
+    device : {"cpu", "cuda"}, default="cpu"
+        Where to train. Only "cpu" is available in this version.
+    n_jobs : int or None, default=None
+        Threads for one fit and for predictions: the result is the same bits for every
+        number. None means 1, -1 all cores.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything random: the start, the held-out rows, batches and noise.
+    verbose : int or bool, default=0
+        Whether to show a progress bar with loss and validation score.
+    callback : callable or None, default=None
+        Called as ``callback(epoch, losses, estimator_copy)`` after every epoch: the
+        number of the epoch from 1 on, a dict with "loss" and "validation_score" (None
+        without), and a function that returns a fitted copy of the estimator as it
+        is now. Returning True stops training.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of inputs.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the inputs, where `X` has such.
+    n_outputs_ : int
+        Number of targets.
+    n_iter_ : int
+        Epochs trained.
+    loss_curve_ : list of float
+        Mean negative log-likelihood of the training rows during every epoch.
+    validation_scores_ : list of float or None
+        Mean log-likelihood of the held-out rows after every epoch.
+    best_validation_score_ : float or None
+        That of the parameters which are kept.
+    coefs_, intercepts_ : list of ndarray
+        Weights and biases, layer by layer.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPRegressor : The same kind of network for the mean alone.
+    sklearn.mixture.GaussianMixture : The mixture without inputs.
+
+    References
+    ----------
+    .. [1] C. M. Bishop (1994), Mixture Density Networks, Aston University NCRG/94/004.
+    .. [2] Y. Gorishniy, A. Kotelnikov and A. Babenko (2025), TabM, ICLR.
+    .. [3] Y. Gorishniy, I. Rubachev and A. Babenko (2022), On Embeddings for Numerical
+       Features in Tabular Deep Learning, NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmdn import MDNRegressor
+    >>> rng = np.random.RandomState(0)
+    >>> X = rng.uniform(-1, 1, size=(400, 1))
+    >>> y = rng.choice([-1.0, 1.0], 400) * (1 + X[:, 0]) + 0.1 * rng.normal(size=400)
+    >>> mdn = MDNRegressor(n_components=2, random_state=0).fit(X, y)
+    >>> distribution = mdn.predict_dist([[0.0]])
+    >>> bool(distribution.pdf(1.0)[0] > 10 * distribution.pdf(0.0)[0])
+    True
+    """
+
+    _parameter_constraints = {  # noqa: RUF012 (scikit-learn's protocol)
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            "array-like",
+        ],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "covariance_type": [StrOptions(set(COMPONENTS))],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_bins": [Interval(Integral, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "input_noise": [Interval(Real, 0, None, closed="left")],
+        "learning_rate_init": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "early_stopping": [StrOptions({"auto"}), "boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
+        "min_scale": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "warm_start": ["boolean"],
+        "device": [StrOptions({"cpu", "cuda"})],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "callback": [callable, None],
+    }
+
+    def __init__(
+        self,
+        n_components=8,
+        *,
+        hidden_layer_sizes="auto",
+        activation="silu",
+        covariance_type="diag",
+        n_estimators=1,
+        n_bins=8,
+        alpha=0.1,
+        input_noise=0.03,
+        learning_rate_init="auto",
+        batch_size="auto",
+        max_iter="auto",
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change="auto",
+        min_scale="auto",
+        warm_start=False,
+        device="cpu",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+        callback=None,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.covariance_type = covariance_type
+        self.n_estimators = n_estimators
+        self.n_bins = n_bins
+        self.alpha = alpha
+        self.input_noise = input_noise
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.min_scale = min_scale
+        self.warm_start = warm_start
+        self.device = device
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callback = callback
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+        """Fit the network to data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows: a weight of 2 is the same as the row twice. Only their
+            ratios matter.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Inputs to judge training by, instead of rows of `X`.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
+
+        Returns
+        -------
+        self : MDNRegressor
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that cannot be used; an earlier fit is then kept.
+        """
+        check_device(self.device)
+        previous = Model.of(self) if self.warm_start and self._is_fitted() else None
+        table = check_table(self, X, y, sample_weight, reset=previous is None)
+        rng = check_random_state(self.random_state)
+        rows = merge_duplicates(*table[:3])
+        training, validation = hold_out(self, rows, table, X_val, y_val, rng)
+        model = start_model(self, training, previous, rng)
+        options = training_options(self, model, n=len(rows[0]))
+        state = State.start(model.params)
+        describe = partial(fitted_attributes, self, table, model, previous is not None)
+        with Watch(self, table, model, options.max_iter, describe) as watch:
+            history = train(
+                model.network,
+                model.view,
+                model.scaled(*training),
+                None if validation is None else model.scaled(*validation),
+                options,
+                state,
+                rng,
+                watch,
+            )
+        fitted = describe(state.params, history.loss_curve, history.validation_scores)
+        watch.end(fitted)
+        self._store(fitted)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch on the given rows, at a constant learning rate.
+
+        The first call fixes the scaling of inputs and targets and the size of the
+        network: it should see typical rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : MDNRegressor
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that cannot be used, and if ``early_stopping=True``.
+        """
+        if self.early_stopping is True:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        check_device(self.device)
+        previous = Model.of(self) if self._is_fitted() else None
+        table = check_table(self, X, y, sample_weight, reset=previous is None)
+        rng = check_random_state(self.random_state)
+        if previous is not None:
+            # An integer seed alone would repeat the batches of the call before.
+            rng = np.random.RandomState([rng.randint(2**31), self.n_iter_])
+        rows = merge_duplicates(*table[:3])
+        model = start_model(self, rows, previous, rng)
+        options = training_options(self, model, n=len(rows[0]))
+        state = State.start(model.params)
+        if previous is not None and self._optimizer is not None:
+            state.m[:], state.v[:] = self._optimizer["m"], self._optimizer["v"]
+            state.t = self._optimizer["t"]
+        history = train(
+            model.network,
+            model.view,
+            model.scaled(*rows),
+            None,
+            options._replace(max_iter=1, constant_rate=True),
+            state,
+            rng,
+        )
+        fitted = fitted_attributes(
+            self,
+            table,
+            model,
+            previous is not None,
+            state.params,
+            history.loss_curve,
+            [],
+        )
+        fitted["_optimizer"] = {"m": state.m, "v": state.v, "t": state.t}
+        self._store(fitted)
+        return self
+
+    def predict(self, X, return_std=False):
+        """Mean of the conditional distribution.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        return_std : bool, default=False
+            Whether to return the standard deviation too.
+
+        Returns
+        -------
+        mean : ndarray of the shape of `y` in `fit`
+        std : ndarray of the same shape
+            Only if `return_std`.
+        """
+        check_is_fitted(self)
+        parts = [
+            (part.mean(), part.std())
+            for part in self._distributions(check_inputs(self, X))
+        ]
+        mean, std = (self._like_y(np.concatenate(p)) for p in zip(*parts, strict=True))
+        return (mean, std) if return_std else mean
+
+    def predict_dist(self, X):
+        """Conditional distribution at every row of `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        distribution : MixtureDistribution
+            Of `n_samples` rows.
+        """
+        check_is_fitted(self)
+        X = check_inputs(self, X)
+        return Model.of(self).distribution(X, effective_n_jobs(self.n_jobs))
+
+    def sample(self, X, n_samples=1, random_state=None):
+        """Draw targets from the conditional distribution.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Inputs.
+        n_samples : int, default=1
+            Draws for every row.
+        random_state : int, RandomState instance or None, default=None
+            None: that of the estimator.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_rows, n_samples) or (n_rows, n_outputs, n_samples)
+            The latter for several outputs.
+        """
+        if random_state is None:
+            random_state = self.random_state
+        rng = check_random_state(random_state)
+        return self.predict_dist(X).sample(n_samples, random_state=rng)
+
+    def logpdf(self, X, y):
+        """Conditional log-density of targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; for several outputs the density is the joint one.
+
+        Returns
+        -------
+        logpdf : ndarray of shape (n_samples,)
+            In nats, for the units of `y`.
+        """
+        check_is_fitted(self)
+        X, Y = check_targets(self, X, y, self.n_outputs_)
+        if self.n_outputs_ == 1:
+            Y = Y[:, 0]
+        parts, done = [], 0
+        for part in self._distributions(X):
+            parts.append(part.logpdf(Y[done : done + len(part)]))
+            done += len(part)
+        return np.concatenate(parts)
+
+    def score(self, X, y, sample_weight=None):
+        """Mean log-likelihood of the rows, in nats: greater is better.
+
+        It sees the whole distribution, hence `n_components`. The coefficient of
+        determination of the mean, which other regressors return, is
+        ``sklearn.metrics.r2_score(y, mdn.predict(X))``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+        """
+        logpdf = self.logpdf(X, y)
+        weight = check_weights(sample_weight, logpdf)
+        return float(np.average(logpdf, weights=weight))
+
+    @property
+    def coefs_(self):
+        """Weights of the hidden layers, then of every member's head, (n_in, n_out)."""
+        return self._layers()[0]
+
+    @property
+    def intercepts_(self):
+        """Biases layer by layer, within a layer member by member."""
+        return self._layers()[1]
+
+    def _layers(self):
+        check_is_fitted(self)
+        return Model.of(self).network.layers(self._params)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True  # The score is a log-likelihood.
+        return tags
+
+    def _is_fitted(self):
+        return hasattr(self, "_params")
+
+    def _distributions(self, X):
+        """Conditional distributions, a limited number of rows at a time."""
+        model, n_jobs = Model.of(self), effective_n_jobs(self.n_jobs)
+        for start in range(0, len(X), _ROWS_AT_ONCE):
+            yield model.distribution(X[start : start + _ROWS_AT_ONCE], n_jobs)
+
+    def _like_y(self, values):
+        return values.reshape(len(values), -1) if self._y_ndim == 2 else values
+
+    def _store(self, fitted):
+        """Become fitted; nothing of this object changed before."""
+        if "feature_names_in_" not in fitted:
+            vars(self).pop("feature_names_in_", None)
+        vars(self).update(fitted)

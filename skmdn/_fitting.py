@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The steps of a fit: from an estimator's parameters to what the engine takes."""
+
+import math
+from numbers import Integral
+
+import numpy as np
+from joblib import effective_n_jobs
+
+from skmdn import _auto
+from skmdn._model import Model
+from skmdn._scaling import merge_duplicates
+from skmdn._sklearn import check_held_out
+from skmdn._training import Options
+
+
+def hold_out(estimator, rows, table, X_val, y_val, rng):
+    """Split off validation rows, or take the given ones, or none."""
+    if X_val is not None or y_val is not None:
+        if estimator.early_stopping is False:
+            raise ValueError("X_val and y_val are of no use if early_stopping=False.")
+        held_out = check_held_out(estimator, table, X_val, y_val)
+        return rows, merge_duplicates(*held_out)
+    n = len(rows[0])
+    wanted = estimator.early_stopping
+    if wanted == "auto":
+        wanted = _auto.early_stopping(n)
+    if not wanted or n == 1:
+        return rows, None
+    n_held_out = min(n - 1, math.ceil(estimator.validation_fraction * n))
+    held_out = np.zeros(n, dtype=bool)
+    held_out[rng.permutation(n)[:n_held_out]] = True
+    return [part[~held_out] for part in rows], [part[held_out] for part in rows]
+
+
+def start_model(estimator, rows, previous, rng):
+    """Return an initialised model, or `previous` to go on with."""
+    n, n_outputs = len(rows[0]), rows[1].shape[1]
+    sizes = estimator.hidden_layer_sizes
+    if isinstance(sizes, str):
+        sizes = _auto.hidden_layer_sizes(n)
+        if previous is not None:
+            sizes = previous.architecture["hidden_layer_sizes"]
+    architecture = {
+        "n_outputs": n_outputs,
+        "n_components": int(estimator.n_components),
+        "covariance_type": estimator.covariance_type,
+        "hidden_layer_sizes": _layer_sizes(sizes),
+        "n_estimators": int(estimator.n_estimators),
+        "activation": estimator.activation,
+    }
+    if previous is None:
+        return Model.start(
+            rows, architecture, estimator.n_bins, estimator.min_scale, rng
+        )
+    for name, value in architecture.items():
+        if previous.architecture[name] != value:
+            raise ValueError(
+                f"{name} is {value!r}, but the earlier fit that this one continues "
+                f"has {previous.architecture[name]!r}."
+            )
+    return previous.trainable()
+
+
+def training_options(estimator, model, n):
+    """Replace every "auto" of the training options by its value for `n` rows."""
+    rate, batch_size = estimator.learning_rate_init, estimator.batch_size
+    max_iter, patience = estimator.max_iter, estimator.n_iter_no_change
+    if rate == "auto":
+        rate = _auto.learning_rate_init(model.architecture["hidden_layer_sizes"])
+    if batch_size == "auto":
+        batch_size = _auto.batch_size(n)
+    if max_iter == "auto":
+        max_iter = _auto.max_iter(n, batch_size)
+    if patience == "auto":
+        patience = _auto.n_iter_no_change(max_iter)
+    return Options(
+        learning_rate_init=rate,
+        batch_size=batch_size,
+        max_iter=max_iter,
+        alpha=estimator.alpha,
+        input_noise=estimator.input_noise,
+        min_scale=model.min_scale,
+        n_iter_no_change=patience,
+        n_jobs=effective_n_jobs(estimator.n_jobs),
+    )
+
+
+def fitted_attributes(estimator, table, model, continued, params, losses, scores):
+    """Everything that a fitted estimator has, as a dict.
+
+    Parameters
+    ----------
+    estimator : MDNRegressor
+    table : Table
+    model : Model
+    continued : bool
+        Whether this fit went on where the earlier one of `estimator` ended.
+    params : ndarray
+        Replaces the parameters of `model`.
+    losses, scores : list of float
+        Of every epoch, for the scaled targets.
+    """
+    log_jacobian = model.scaling.log_jacobian
+    losses = [loss + log_jacobian for loss in losses]
+    scores = [score - log_jacobian for score in scores]
+    best = max(scores, default=None)
+    if continued:
+        losses = estimator.loss_curve_ + losses
+        scores = (estimator.validation_scores_ or []) + scores
+    return {
+        **table.attributes,
+        **model._replace(params=params).attributes(),
+        "_optimizer": None,
+        "_y_ndim": table.y_ndim,
+        "n_outputs_": table.Y.shape[1],
+        "n_iter_": len(losses),
+        "loss_curve_": losses,
+        "validation_scores_": scores or None,
+        "best_validation_score_": best,
+    }
+
+
+def _layer_sizes(sizes):
+    """Hidden layer sizes as a tuple of int."""
+    sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+    for size in sizes:
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(
+                f"hidden_layer_sizes must hold integers of at least 1, got {sizes}."
+            )
+    return tuple(int(size) for size in sizes)
+
+
+def check_device(device):
+    """Refuse devices that are not available."""
+    if device == "cuda":
+        raise ValueError(
+            "device='cuda' is not available in this version: it will come with the "
+            "extras 'cu12' and 'cu13'. Use device='cpu'."
+        )

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The only imports of scikit-learn's private or version-dependent names."""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import _fit_context as fit_context
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+try:  # scikit-learn 1.9, experimental there
+    from sklearn.callback import CallbackSupportMixin
+
+    HAS_CALLBACKS = True
+except ImportError:
+    HAS_CALLBACKS = False
+
+    class CallbackSupportMixin:
+        """Stand-in where scikit-learn has no callbacks."""
+
+
+__all__ = [
+    "HAS_CALLBACKS",
+    "BaseSearchCV",
+    "CallbackSupportMixin",
+    "EpochCallbacks",
+    "Interval",
+    "StrOptions",
+    "Table",
+    "check_held_out",
+    "check_inputs",
+    "check_table",
+    "check_targets",
+    "check_weights",
+    "fit_context",
+]
+
+# Squares of targets beyond this overflow float64.
+LARGEST_TARGET = 1e150
+
+
+class Table(NamedTuple):
+    """Validated rows, and what scikit-learn remembers of them.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features), float64
+    Y : ndarray of shape (n_samples, n_outputs), float64
+    sample_weight : ndarray of shape (n_samples,), float64
+    y_ndim : int
+        Dimensions of `y` as it was given.
+    attributes : dict
+        `n_features_in_` and, where the columns have names, `feature_names_in_`.
+    metadata : dict or None
+        The weights again, if any were given.
+    """
+
+    X: np.ndarray
+    Y: np.ndarray
+    sample_weight: np.ndarray
+    y_ndim: int
+    attributes: dict
+    metadata: dict | None
+
+    @property
+    def y(self):
+        """The targets in the shape in which they were given."""
+        return self.Y[:, 0] if self.y_ndim == 1 else self.Y
+
+
+def check_table(estimator, X, y, sample_weight, *, reset):
+    """Validate data to fit to; `estimator` itself is not changed.
+
+    Raises
+    ------
+    ValueError
+        For anything that is not a finite table with targets and usable weights.
+    """
+    probe = copy.copy(estimator)
+    X, y = validate_data(
+        probe, X, y, reset=reset, dtype=np.float64, multi_output=True, y_numeric=True
+    )
+    Y = _as_columns(y)
+    weight = check_weights(sample_weight, X)
+    names = ("n_features_in_", "feature_names_in_")
+    attributes = {name: vars(probe)[name] for name in names if name in vars(probe)}
+    metadata = None if sample_weight is None else {"sample_weight": weight}
+    return Table(X, Y, weight, np.ndim(y), attributes, metadata)
+
+
+def check_held_out(estimator, table, X_val, y_val):
+    """Validate validation rows against the training rows of `table`.
+
+    Returns
+    -------
+    X, Y, sample_weight : ndarray
+    """
+    if X_val is None or y_val is None:
+        given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+        raise ValueError(f"{given} is given without {missing}.")
+    probe = copy.copy(estimator)
+    vars(probe).pop("feature_names_in_", None)
+    vars(probe).update(table.attributes)
+    try:
+        X, Y = check_targets(probe, X_val, y_val, table.Y.shape[1])
+    except ValueError as error:
+        raise ValueError(f"X_val, y_val: {error}") from error
+    return X, Y, np.ones(len(X))
+
+
+def check_weights(sample_weight, X):
+    """Validate sample weights, one for each row of `X`."""
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if np.any(weight < 0):
+        raise ValueError(
+            f"sample_weight must not be negative, its smallest value is {weight.min()}."
+        )
+    if not np.any(weight):  # scikit-learn checks this itself from 1.9 on.
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight
+
+
+def check_inputs(estimator, X):
+    """Validate inputs to predict for."""
+    return validate_data(estimator, X, reset=False, dtype=np.float64)
+
+
+def check_targets(estimator, X, y, n_outputs):
+    """Validate rows to evaluate: X and the targets as (n_samples, n_outputs)."""
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        reset=False,
+        dtype=np.float64,
+        multi_output=True,
+        y_numeric=True,
+    )
+    Y = _as_columns(y)
+    if Y.shape[1] != n_outputs:
+        raise ValueError(
+            f"y has {Y.shape[1]} outputs, but {type(estimator).__name__} expects "
+            f"{n_outputs}."
+        )
+    return X, Y
+
+
+def _as_columns(y):
+    if not isinstance(y, np.ndarray):
+        raise TypeError(f"y must be a dense array, got {type(y).__name__}.")
+    Y = np.ascontiguousarray(y, dtype=np.float64).reshape(len(y), -1)
+    largest = np.abs(Y).max()
+    if largest > LARGEST_TARGET:
+        raise ValueError(
+            f"y contains values of magnitude {largest:.3g}, at most "
+            f"{LARGEST_TARGET:.0e} is possible in float64: change its unit."
+        )
+    return Y
+
+
+class EpochCallbacks:
+    """scikit-learn's callbacks around a fit and its epochs; nothing below 1.9.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+    max_iter : int
+        Epochs at most.
+    table : Table
+        Training data.
+    """
+
+    def __init__(self, estimator, max_iter, table):
+        self._task = {
+            "estimator": estimator,
+            "X": table.X,
+            "y": table.y,
+            "metadata": table.metadata,
+        }
+        self._remaining, self._root, self._epoch = max_iter, None, None
+        if HAS_CALLBACKS:
+            self._root = estimator._init_callback_context(max_subtasks=max_iter)
+            self._root.call_on_fit_task_begin(**self._task)
+            self._begin_epoch()
+
+    def _begin_epoch(self):
+        self._remaining -= 1
+        self._epoch = self._root.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self._task)
+
+    def end_epoch(self, attributes):
+        """Tell that an epoch ended; return whether a callback asks to stop.
+
+        Parameters
+        ----------
+        attributes : callable
+            Returns the fitted attributes as they are now.
+        """
+        if self._root is None:
+            return False
+        stop = self._epoch.call_on_fit_task_end(
+            **self._task, reconstruction_attributes=attributes
+        )
+        self._epoch = None
+        if self._remaining and not stop:
+            self._begin_epoch()
+        return stop
+
+    def end_fit(self, attributes):
+        """Tell that the fit ended; an epoch that did not run ends empty."""
+        if self._root is None:
+            return
+        if self._epoch is not None:
+            self._epoch.call_on_fit_task_end(estimator=self._task["estimator"])
+        self._root.call_on_fit_task_end(
+            **self._task, reconstruction_attributes=attributes
+        )
