@@ -8,6 +8,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn._components import COMPONENTS
@@ -36,6 +37,12 @@ from skmdn._watch import Watch
 
 # Rows whose components are in memory at a time when only a summary is asked for.
 _ROWS_AT_ONCE = 16384
+
+
+def _trains_without_held_out_rows(estimator):
+    if estimator.early_stopping is True:
+        raise AttributeError("partial_fit does not support early_stopping=True.")
+    return True
 
 
 class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
@@ -288,6 +295,7 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self._store(fitted)
         return self
 
+    @available_if(_trains_without_held_out_rows)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch on the given rows, at a constant learning rate.
@@ -311,10 +319,10 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For data or parameters that cannot be used, and if ``early_stopping=True``.
+            For data or parameters that cannot be used.
+        AttributeError
+            If ``early_stopping=True``.
         """
-        if self.early_stopping is True:
-            raise ValueError("partial_fit does not support early_stopping=True.")
         check_device(self.device)
         previous = Model.of(self) if self._is_fitted() else None
         table = check_table(self, X, y, sample_weight, reset=previous is None)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""scikit-learn's own checks; none is expected to fail."""
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skmdn import MDNRegressor
+
+SHORT = {"max_iter": 5, "random_state": 0}
+
+
+@parametrize_with_checks(
+    [
+        MDNRegressor(),
+        MDNRegressor(n_components=3, **SHORT),
+        MDNRegressor(n_estimators=4, **SHORT),
+        MDNRegressor(hidden_layer_sizes=(), n_bins=0, **SHORT),
+        MDNRegressor(covariance_type="spherical", early_stopping=True, **SHORT),
+        MDNRegressor(activation="relu", n_jobs=2, **SHORT),
+    ]
+)
+def test_scikit_learn_conventions(estimator, check):
+    check(estimator)
