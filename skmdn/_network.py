@@ -8,7 +8,7 @@ import numpy as np
 
 from skmdn._kernels.activations import ACTIVATIONS
 from skmdn._kernels.dense import Bins
-from skmdn._kernels.epoch import Rows, raw_outputs
+from skmdn._kernels.epoch import Rows, make_raw_outputs
 from skmdn._kernels.plan import (
     BIAS,
     COLUMN,
@@ -54,11 +54,6 @@ class Network(NamedTuple):
     def plan(self):
         """Offsets of everything, see `skmdn._kernels.plan`."""
         return make_plan(*self[:4], self.n_estimators)
-
-    @property
-    def activation_code(self):
-        """Position of the activation in the table that the kernels know."""
-        return list(ACTIVATIONS).index(self.activation)
 
     @property
     def n_params(self):
@@ -203,10 +198,10 @@ class Network(NamedTuple):
         workspace = new_workspace(plan, team, np.float64)
         out = np.empty((plan.n_members, plan.n_head, n))
         arguments = (
-            *(self.activation_code, plan, as_bins(view, np.float64), rows),
-            *(members, workspace, out),
+            *(plan, as_bins(view, np.float64), rows, members, workspace, out),
         )
-        run_team(raw_outputs, team, arguments)
+        kernel = make_raw_outputs(ACTIVATIONS[self.activation])
+        run_team(kernel, team, arguments)
         return out
 
 

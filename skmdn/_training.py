@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
+from skmdn._kernels.activations import ACTIVATIONS
 from skmdn._kernels.epoch import Buffers, Model, Step, make_kernels
 from skmdn._kernels.optimiser import CHUNK
 from skmdn._kernels.plan import BLOCK, n_groups
@@ -99,7 +100,9 @@ class _Fit:
         groups = n_groups(self.n_blocks, plan.n_members)
         self.team = min(options.n_jobs, groups) if CAN_YIELD else 1
         self.train_epoch, self.log_likelihood = make_kernels(
-            network.component.log_likelihood_gradient
+            network.component.log_likelihood_gradient,
+            ACTIVATIONS[network.activation],
+            plan.n_members > 1,
         )
         self._allocate(groups)
 
@@ -155,7 +158,7 @@ class _Fit:
         """Train for one epoch; return its mean loss and whether all was finite."""
         step = self.steps(epoch, rate_factor, rng)
         arguments = (
-            *(self.sync, self.network.activation_code, self.plan, self.bins),
+            *(self.sync, self.plan, self.bins),
             *(self.floor, self.rows, step, self.model, self.buffers, _CLIP_NORM),
         )
         skipped = run_team(self.train_epoch, self.team, arguments, executor)
@@ -170,7 +173,7 @@ class _Fit:
         out = np.empty((self.plan.n_members, n), dtype=self.dtype)
         team = max(1, min(self.options.n_jobs, n // BLOCK))
         arguments = (
-            *(self.network.activation_code, self.plan, self.bins, self.floor, rows),
+            *(self.plan, self.bins, self.floor, rows),
             *(self.model.members, self.buffers.workspace, out),
         )
         run_team(self.log_likelihood, team, arguments, executor)
@@ -184,9 +187,7 @@ def _as_rows(data, dtype):
     return as_rows(data.X, Y, weight, dtype)
 
 
-def train(
-    network, view, data, validation, options, state, rng, on_epoch=None
-):
+def train(network, view, data, validation, options, state, rng, on_epoch=None):
     """Train for `options.max_iter` epochs or until stopped.
 
     Parameters

@@ -4,7 +4,7 @@
 A new activation is one function and one entry of `ACTIVATIONS`.
 """
 
-from numba.extending import overload, register_jitable
+from numba.extending import register_jitable
 
 from skmdn._kernels.jit import helper
 from skmdn._kernels.vector import sigmoid, tanh, wide_vectors
@@ -60,37 +60,9 @@ ACTIVATIONS = {
 }
 
 
-def _make_loop(pointwise):
-    @helper(fastmath={"contract", "nsz", "arcp"})
-    def loop(z, n, out):
-        wide_vectors()
-        for i in range(n):
-            out[i], z[i] = pointwise(z[i])
-
-    return loop
-
-
-def _choose(loops, code):
-    """Compile the table into a chain of tests: one kernel serves every activation."""
-    loop = loops[0]
-    if len(loops) == 1:
-        return lambda activation, z, n, out: loop(z, n, out)
-    rest = register_jitable(_choose(loops[1:], code + 1))
-
-    def choice(activation, z, n, out):
-        if activation == code:
-            loop(z, n, out)
-        else:
-            rest(activation, z, n, out)
-
-    return choice
-
-
+@helper(fastmath={"contract", "nsz", "arcp"})
 def activate(activation, z, n, out):
-    """out := value at z, z := slope at z; `activation` is a position in the table."""
-    _choose([_make_loop(f) for f in ACTIVATIONS.values()], 0)(activation, z, n, out)
-
-
-@overload(activate)
-def _overload_activate(activation, z, n, out):
-    return _choose([_make_loop(f) for f in ACTIVATIONS.values()], 0)
+    """out := value at z, z := slope at z, for the first n elements."""
+    wide_vectors()
+    for i in range(n):
+        out[i], z[i] = activation(z[i])

@@ -18,11 +18,12 @@ from skmdn._kernels.plan import (
     INPUT,
     N_IN,
     N_OUT,
+    N_OUT_PAD,
     N_PAD,
     WEIGHT,
 )
-from skmdn._kernels.tile import gemm, transpose
-from skmdn._kernels.vector import wide_vectors
+from skmdn._kernels.tile import gemm, row_sums, transpose
+from skmdn._kernels.vector import wide_vectors, window
 
 _loop = helper(fastmath={"contract", "nsz", "arcp"})
 _SMOOTH_CLIP = 3.0
@@ -108,33 +109,17 @@ def _ramp(values, slope, intercept, low, high, out):
 @helper
 def encode(ws, plan, view):
     """Scaled inputs -> input view: smooth clip, then piecewise-linear bins."""
-    raw, target = ws[plan.raw :], ws[plan.layers[0, INPUT] :]
+    raw, target = window(ws, plan.raw), window(ws, plan.layers[0, INPUT])
     smooth_clip(raw, plan.n_features * BLOCK, target)
     for i in range(view.bin_feature.shape[0]):
         _ramp(
-            raw[view.bin_feature[i] * BLOCK :],
+            window(raw, view.bin_feature[i] * BLOCK),
             view.bin_slope[i],
             view.bin_intercept[i],
             view.bin_low[i],
             view.bin_high[i],
-            target[(plan.n_features + i) * BLOCK :],
+            window(target, (plan.n_features + i) * BLOCK),
         )
-
-
-@helper
-def _bias_gradient(delta, n_out, gradient, add):
-    for j in range(n_out):
-        total = _row_sum(delta[j * BLOCK :])
-        gradient[j] = gradient[j] + total if add else total
-
-
-@helper(fastmath={"contract", "reassoc", "nsz"})
-def _row_sum(row):
-    wide_vectors()
-    total = row.dtype.type(0)
-    for b in range(BLOCK):
-        total += row[b]
-    return total
 
 
 @_loop
@@ -168,14 +153,16 @@ def backward(ws, plan, W, start, zeros, gradient, add):
             gradient, layer[WEIGHT], n_pad, ws, delta, BLOCK, 1,
             ws, plan.transposed, stride, n_out, n_pad, BLOCK, zeros, 0, add,
         )  # fmt: skip
-        _bias_gradient(ws[delta:], n_out, gradient[layer[BIAS] :], add)
+        row_sums(
+            ws, delta, BLOCK, layer[N_OUT_PAD], BLOCK, gradient, layer[BIAS], add
+        )
         if i > 0:
             below = plan.layers[i - 1]
             gemm(
                 ws, plan.temporary, BLOCK, W, start + layer[WEIGHT], 1, n_pad,
                 ws, delta, BLOCK, layer[N_IN], BLOCK, n_out, zeros, 0, False,
             )  # fmt: skip
-            _multiply(ws[below[DELTA] :], ws[plan.temporary :], layer[N_IN] * BLOCK)
+            _multiply(window(ws, below[DELTA]), window(ws, plan.temporary), layer[N_IN] * BLOCK)
 
 
 @helper
@@ -184,6 +171,6 @@ def forward(ws, plan, W, start, activation):
     for i in range(plan.n_hidden):
         layer, above = plan.layers[i], plan.layers[i + 1]
         _linear(ws, layer, W, start, layer[DELTA])
-        values = ws[layer[DELTA] :]
-        activate(activation, values, layer[N_OUT] * BLOCK, ws[above[INPUT] :])
+        values = window(ws, layer[DELTA])
+        activate(activation, values, layer[N_OUT] * BLOCK, window(ws, above[INPUT]))
     _linear(ws, plan.layers[plan.n_hidden], W, start, plan.head)

@@ -20,7 +20,14 @@ from skmdn._kernels.dense import (
     weighted_sum,
 )
 from skmdn._kernels.jit import compiled
-from skmdn._kernels.optimiser import fold, sum_groups, update
+from skmdn._kernels.optimiser import (
+    all_finite,
+    clip_factor,
+    descend,
+    fold,
+    sum_groups,
+    unfold,
+)
 from skmdn._kernels.plan import BLOCK, DELTA
 from skmdn._kernels.team import barrier
 from skmdn._kernels.vector import flush_denormals, restore_denormals
@@ -68,15 +75,16 @@ class Step(NamedTuple):
 
 
 @lru_cache
-def make_kernels(log_likelihood_gradient):
+def make_kernels(log_likelihood_gradient, activation, has_members):
     """Return (train_epoch, log_likelihood) for a family of components.
 
-    `log_likelihood_gradient(ws, plan, floor, out, gradient)` is a module-level function
-    registered with Numba: a closure over such a function can be cached on disk.
+    `log_likelihood_gradient(ws, plan, floor, out, gradient)` and `activation(z)` are
+    module-level functions registered with Numba: a closure over such functions can be
+    cached on disk. Only what a fit needs is compiled.
     """
 
     def train_epoch(
-        thread, team, sync, activation, plan, view, floor, rows, step, model, buffers,
+        thread, team, sync, plan, view, floor, rows, step, model, buffers,
         clip,
     ):  # fmt: skip
         """Run the steps of an epoch as one thread of a team; return skipped steps."""
@@ -117,18 +125,24 @@ def make_kernels(log_likelihood_gradient):
                 buffers.squares, thread, team,
             )  # fmt: skip
             barrier(sync, team)
-            finite = update(plan, model, buffers, step, s, clip, thread, team, sync)
+            finite = all_finite(buffers.squares)
+            if finite and has_members:
+                unfold(plan, model, buffers, clip, thread, team, sync)
+                descend(model, model.gradient, 1.0, step, s, thread, team)
+            elif finite:
+                factor = clip_factor(buffers.squares, 0, clip)
+                descend(model, grads.reshape(-1), factor, step, s, thread, team)
             if not finite:
                 skipped += 1
             barrier(sync, team)
-            if plan.n_members > 1:
+            if has_members:
                 fold(plan, model.params, model.members, thread, team)
                 barrier(sync, team)
         restore_denormals(state)
         return skipped
 
     def log_likelihood(
-        thread, team, activation, plan, view, floor, rows, members, workspace, out
+        thread, team, plan, view, floor, rows, members, workspace, out
     ):
         """Fill `out` (n_members, n) with the members' log-likelihoods of the rows."""
         state = flush_denormals()
@@ -150,17 +164,22 @@ def make_kernels(log_likelihood_gradient):
     return compiled(train_epoch), compiled(log_likelihood)
 
 
-@compiled
-def raw_outputs(thread, team, activation, plan, view, rows, members, workspace, out):
-    """Fill `out` (n_members, n_head, n) with the outputs of the members' heads."""
-    ws, n = workspace[thread], out.shape[2]
-    picks = np.empty(BLOCK, dtype=np.int64)
-    for block in range(thread, (n + BLOCK - 1) // BLOCK, team):
-        consecutive_rows(picks, block, n)
-        load_block(ws, plan, rows, picks, rows.weight.dtype.type(1))
-        encode(ws, plan, view)
-        for m in range(plan.n_members):
-            forward(ws, plan, members, m * plan.member_size, activation)
-            for j in range(plan.n_head):
-                for b in range(min(BLOCK, n - block * BLOCK)):
-                    out[m, j, block * BLOCK + b] = ws[plan.head + j * BLOCK + b]
+@lru_cache
+def make_raw_outputs(activation):
+    """Return the kernel of the heads' outputs for an activation."""
+
+    def raw_outputs(thread, team, plan, view, rows, members, workspace, out):
+        """Fill `out` (n_members, n_head, n) with the outputs of the members' heads."""
+        ws, n = workspace[thread], out.shape[2]
+        picks = np.empty(BLOCK, dtype=np.int64)
+        for block in range(thread, (n + BLOCK - 1) // BLOCK, team):
+            consecutive_rows(picks, block, n)
+            load_block(ws, plan, rows, picks, rows.weight.dtype.type(1))
+            encode(ws, plan, view)
+            for m in range(plan.n_members):
+                forward(ws, plan, members, m * plan.member_size, activation)
+                for j in range(plan.n_head):
+                    for b in range(min(BLOCK, n - block * BLOCK)):
+                        out[m, j, block * BLOCK + b] = ws[plan.head + j * BLOCK + b]
+
+    return compiled(raw_outputs)

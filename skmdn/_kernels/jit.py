@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 import numba
+from numba.extending import register_jitable
 
 _SOURCES = Path(__file__).resolve().parent.parent
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
@@ -39,11 +40,16 @@ def compiled(func):
 
 
 def helper(func=None, *, fastmath=frozenset({"contract"})):
-    """Compile an inner function: part of the entry points that call it.
+    """Make an inner function known to Numba: it is part of the kernels that call it.
 
-    Each helper keeps its own floating-point flags when LLVM inlines it. The default
-    allows fused multiply-add only: reassociation would break the bit tricks of `exp`.
+    Called from ordinary Python it runs as ordinary Python. Each helper keeps its own
+    floating-point flags when LLVM inlines it; the default allows fused multiply-add
+    only, because reassociation would break the bit tricks of `exp`.
     """
     if func is None:
         return lambda f: helper(f, fastmath=fastmath)
-    return numba.njit(fastmath=set(fastmath), **_OPTIONS)(func)
+    flags = {"fastmath": set(fastmath), "error_model": "numpy"}
+    return register_jitable(no_cfunc_wrapper=True, **flags)(func)
+
+
+JIT = not numba.config.DISABLE_JIT

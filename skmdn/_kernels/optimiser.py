@@ -21,7 +21,7 @@ from skmdn._kernels.plan import (
     WEIGHT,
 )
 from skmdn._kernels.team import barrier
-from skmdn._kernels.vector import wide_vectors
+from skmdn._kernels.vector import wide_vectors, window
 
 CHUNK = 2048
 _loop = helper(fastmath={"contract", "nsz", "arcp"})
@@ -52,26 +52,24 @@ def sum_groups(gradients, n_groups, n_members, member_size, squares, thread, tea
         member, chunk = job // n_chunks, job % n_chunks
         first = chunk * CHUNK
         n = min(CHUNK, member_size - first)
-        target = gradients[member * member_size + first :]
+        target = window(gradients, member * member_size + first)
         for group in range(1, n_groups):
-            _add(target, gradients[group * stride + member * member_size + first :], n)
+            _add(target, window(gradients, group * stride + member * member_size + first), n)
         squares[member, chunk] = _sum_of_squares(target, n)
 
 
 @helper
 def clip_factor(squares, member, clip):
-    """Factor that bounds a member's gradient norm by `clip`; negative if not finite."""
+    """Factor that bounds a member's gradient norm by `clip`."""
     total = 0.0
     for chunk in range(squares.shape[1]):
         total += squares[member, chunk]
     norm = np.sqrt(total)
-    if not np.isfinite(norm):
-        return -1.0
-    return min(1.0, clip / norm) if norm > 0.0 else 1.0
+    return clip / norm if norm > clip else 1.0
 
 
 @_loop
-def adam(params, gradient, factor, m, v, decay, n, correction, shrink):
+def _adam(params, gradient, factor, m, v, decay, n, correction, shrink):
     """One step of Adam with decoupled decay (Loshchilov & Hutter 2019, alg. 2).
 
     `correction` is the learning rate with the bias correction (Kingma & Ba 2015,
@@ -116,52 +114,52 @@ def fold(plan, params, members, thread, team):
     """Plain vectors of the members: W_m = diag(s_m) W diag(r_m), biases and heads."""
     one = params.dtype.type(1)
     for m in range(thread, plan.n_members, team):
-        own = params[plan.shared_size + m * plan.own_size :]
-        target = members[m * plan.member_size :]
+        own = window(params, plan.shared_size + m * plan.own_size)
+        target = window(members, m * plan.member_size)
         for i in range(plan.n_hidden):
             layer = plan.layers[i]
             n_pad = layer[N_PAD]
             for j in range(layer[N_OUT]):
                 _fold_row(
-                    params[layer[SHARED] + j * n_pad :],
-                    own[layer[ROW] :],
+                    window(params, layer[SHARED] + j * n_pad),
+                    window(own, layer[ROW]),
                     own[layer[COLUMN] + j],
                     layer[N_IN],
-                    target[layer[WEIGHT] + j * n_pad :],
+                    window(target, layer[WEIGHT] + j * n_pad),
                 )
-            _scaled_copy(own[layer[OWN_BIAS] :], one, layer[N_OUT], target[layer[BIAS] :])
+            _scaled_copy(window(own, layer[OWN_BIAS]), one, layer[N_OUT], window(target, layer[BIAS]))
         head = plan.layers[plan.n_hidden]
         size = head[N_OUT] * head[N_PAD] + head[N_OUT_PAD]
-        _scaled_copy(own[head[OWN_WEIGHT] :], one, size, target[head[WEIGHT] :])
+        _scaled_copy(window(own, head[OWN_WEIGHT]), one, size, window(target, head[WEIGHT]))
 
 
 @helper
-def unfold_own(plan, params, grads, factors, gradient, thread, team):
+def _unfold_own(plan, params, grads, factors, gradient, thread, team):
     """Chain rule from the members' plain gradients to r, s, biases and heads."""
     for m in range(thread, plan.n_members, team):
         start = plan.shared_size + m * plan.own_size
-        own, target = params[start:], gradient[start:]
-        source, factor = grads[m * plan.member_size :], factors[m]
+        own, target = window(params, start), window(gradient, start)
+        source, factor = window(grads, m * plan.member_size), factors[m]
         for i in range(plan.n_hidden):
             layer = plan.layers[i]
             n_pad = layer[N_PAD]
-            row, d_row = own[layer[ROW] :], target[layer[ROW] :]
+            row, d_row = window(own, layer[ROW]), window(target, layer[ROW])
             for k in range(n_pad):
                 d_row[k] = params.dtype.type(0)
             for j in range(layer[N_OUT]):
-                shared = params[layer[SHARED] + j * n_pad :]
-                d_plain = source[layer[WEIGHT] + j * n_pad :]
+                shared = window(params, layer[SHARED] + j * n_pad)
+                d_plain = window(source, layer[WEIGHT] + j * n_pad)
                 scale = factor * own[layer[COLUMN] + j]
                 _add_scaled_product(d_plain, shared, scale, n_pad, d_row)
                 target[layer[COLUMN] + j] = factor * _triple(
                     d_plain, shared, row, n_pad
                 )
             _scaled_copy(
-                source[layer[BIAS] :], factor, layer[N_OUT], target[layer[OWN_BIAS] :]
+                window(source, layer[BIAS]), factor, layer[N_OUT], window(target, layer[OWN_BIAS])
             )
         head = plan.layers[plan.n_hidden]
         size = head[N_OUT] * head[N_PAD] + head[N_OUT_PAD]
-        _scaled_copy(source[head[WEIGHT] :], factor, size, target[head[OWN_WEIGHT] :])
+        _scaled_copy(window(source, head[WEIGHT]), factor, size, window(target, head[OWN_WEIGHT]))
 
 
 @helper(fastmath={"contract", "reassoc", "nsz"})
@@ -174,50 +172,53 @@ def _triple(a, b, c, n):
 
 
 @helper
-def unfold_shared(plan, params, grads, factors, gradient, thread, team):
+def _unfold_shared(plan, params, grads, factors, gradient, thread, team):
     """Chain rule to the shared matrices: dW = sum_m diag(s_m) dW_m diag(r_m)."""
     for i in range(plan.n_hidden):
         layer = plan.layers[i]
         n_pad = layer[N_PAD]
         for j in range(thread, layer[N_OUT], team):
-            target = gradient[layer[SHARED] + j * n_pad :]
+            target = window(gradient, layer[SHARED] + j * n_pad)
             for k in range(n_pad):
                 target[k] = params.dtype.type(0)
             for m in range(plan.n_members):
-                own = params[plan.shared_size + m * plan.own_size :]
-                source = grads[m * plan.member_size + layer[WEIGHT] + j * n_pad :]
+                own = window(params, plan.shared_size + m * plan.own_size)
+                source = window(grads, m * plan.member_size + layer[WEIGHT] + j * n_pad)
                 scale = factors[m] * own[layer[COLUMN] + j]
-                _add_scaled_product(source, own[layer[ROW] :], scale, n_pad, target)
+                _add_scaled_product(source, window(own, layer[ROW]), scale, n_pad, target)
 
 
 @helper
-def update(plan, model, buffers, step, s, clip, thread, team, sync):
-    """Clip, unfold and take one step of Adam; do nothing if a gradient is not finite."""
-    finite = True
-    for m in range(plan.n_members):
-        if clip_factor(buffers.squares, m, clip) < 0.0:
-            finite = False
-    if not finite:
-        return False
-    kind = model.params.dtype.type
-    grads, gradient = buffers.gradients.reshape(-1), model.gradient
-    factor = kind(1)
-    if plan.n_members == 1:
-        factor, gradient = kind(clip_factor(buffers.squares, 0, clip)), grads
-    else:
-        for m in range(thread, plan.n_members, team):
-            buffers.factors[m] = clip_factor(buffers.squares, m, clip)
-        barrier(sync, team)
-        own = (plan, model.params, grads, buffers.factors, gradient, thread, team)
-        unfold_own(*own)
-        unfold_shared(*own)
-        barrier(sync, team)
-    n_params = model.params.shape[0]
+def all_finite(squares):
+    """Whether every gradient of the step is finite."""
+    return np.isfinite(squares.sum())
+
+
+@helper
+def unfold(plan, model, buffers, clip, thread, team, sync):
+    """Gradient of the parameter vector from the members' plain gradients, clipped."""
+    for m in range(thread, plan.n_members, team):
+        buffers.factors[m] = clip_factor(buffers.squares, m, clip)
+    barrier(sync, team)
+    grads = buffers.gradients.reshape(-1)
+    _unfold_own(
+        plan, model.params, grads, buffers.factors, model.gradient, thread, team
+    )
+    _unfold_shared(
+        plan, model.params, grads, buffers.factors, model.gradient, thread, team
+    )
+    barrier(sync, team)
+
+
+@helper
+def descend(model, gradient, factor, step, s, thread, team):
+    """Take one step of Adam on this thread's chunks of the parameters."""
+    kind, n_params = model.params.dtype.type, model.params.shape[0]
     for chunk in range(thread, (n_params + CHUNK - 1) // CHUNK, team):
-        part = slice(chunk * CHUNK, min(n_params, (chunk + 1) * CHUNK))
-        adam(
-            model.params[part], gradient[part], factor, model.m[part], model.v[part],
-            model.decay[part], part.stop - part.start,
+        first = chunk * CHUNK
+        _adam(
+            window(model.params, first), window(gradient, first), kind(factor),
+            window(model.m, first), window(model.v, first), window(model.decay, first),
+            min(CHUNK, n_params - first),
             kind(step.correction[s]), kind(step.shrink[s]),
         )  # fmt: skip
-    return True

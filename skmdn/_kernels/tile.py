@@ -271,6 +271,16 @@ def _overload_gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, a
 # --- transposition ----------------------------------------------------------------
 
 
+def _low(n, half):
+    """Lanes of the first result of a butterfly: where the lane's `half` bit is 0."""
+    return [j if not j & half else n + j - half for j in range(n)]
+
+
+def _high(n, half):
+    """Lanes of the second result of a butterfly: where the lane's `half` bit is 1."""
+    return [j + half if not j & half else n + j for j in range(n)]
+
+
 @intrinsic
 def _transpose_square(typingctx, source, s0, lds, target, t0, ldt):
     """Transpose one square of vector length: a butterfly of two-source shuffles."""
@@ -296,10 +306,8 @@ def _transpose_square(typingctx, source, s0, lds, target, t0, ldt):
         while half:
             for i in (i for i in range(n) if not i & half):
                 a, b = rows[i], rows[i + half]
-                low = [j if not j & half else n + j - half for j in range(n)]
-                high = [j + half if not j & half else n + j for j in range(n)]
-                rows[i] = vectors.shuffle(a, b, low)
-                rows[i + half] = vectors.shuffle(a, b, high)
+                rows[i] = vectors.shuffle(a, b, _low(n, half))
+                rows[i + half] = vectors.shuffle(a, b, _high(n, half))
             half //= 2
         for r in range(n):
             vectors.store(rows[r], row(target, t0, ldt, r))
@@ -327,6 +335,74 @@ def _transpose_tiles(source, s0, lds, n_rows, n_columns, target, t0, ldt):
 @overload(transpose, jit_options={"error_model": "numpy"})
 def _overload_transpose(source, s0, lds, n_rows, n_columns, target, t0, ldt):
     return _transpose_tiles if USE_TILES else transpose
+
+
+@intrinsic
+def _sum_square(typingctx, source, s0, lds, n_columns, target, t0, add):
+    """Sum as many rows as a vector has lanes: the butterfly again, with additions."""
+    index = types.intp
+    signature = types.void(
+        source, index, index, index, target, index, types.boolean
+    )
+
+    def codegen(context, builder, signature, args):
+        kinds = signature.args
+        element = context.get_data_type(kinds[0].dtype)
+        vectors = _Vectors(builder, element)
+        n = vectors.length
+        source, target = (
+            make_array(kinds[j])(context, builder, args[j]).data for j in (0, 4)
+        )
+        _, s0, lds, n_columns, _, t0, add = args
+        zero = ir.Constant(vectors.type, [0.0] * n)
+        cells = [cgutils.alloca_once_value(builder, zero) for _ in range(n)]
+        step = ir.Constant(_INT, n)
+        with cgutils.for_range_slice(
+            builder, ir.Constant(_INT, 0), n_columns, step, intp=_INT
+        ) as (j, _count):
+            for r in range(n):
+                offset = builder.mul(ir.Constant(_INT, r), lds)
+                offset = builder.add(builder.add(s0, offset), j)
+                value = vectors.load(builder.gep(source, [offset]))
+                total = builder.fadd(builder.load(cells[r]), value)
+                builder.store(total, cells[r])
+        rows = [builder.load(cell) for cell in cells]
+        half = n // 2
+        while half:
+            rows = [
+                builder.fadd(
+                    vectors.shuffle(rows[i], rows[i + half], _low(n, half)),
+                    vectors.shuffle(rows[i], rows[i + half], _high(n, half)),
+                )
+                for i in range(half)
+            ]
+            half //= 2
+        place = builder.gep(target, [t0])
+        old = builder.select(add, vectors.load(place), zero)
+        vectors.store(builder.fadd(old, rows[0]), place)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def row_sums(source, s0, lds, n_rows, n_columns, target, t0, add):
+    """target[i] = (target[i] if add else 0) + sum_j source[i, j]; counts are padded."""
+    for i in range(n_rows):
+        total = source[s0 + i * lds]
+        for j in range(1, n_columns):
+            total += source[s0 + i * lds + j]
+        target[t0 + i] = target[t0 + i] + total if add else total
+
+
+def _row_sums_tiles(source, s0, lds, n_rows, n_columns, target, t0, add):
+    length = VECTOR_BYTES // source.itemsize
+    for i in range(0, n_rows, length):
+        _sum_square(source, s0 + i * lds, lds, n_columns, target, t0 + i, add)
+
+
+@overload(row_sums, jit_options={"error_model": "numpy"})
+def _overload_row_sums(source, s0, lds, n_rows, n_columns, target, t0, add):
+    return _row_sums_tiles if USE_TILES else row_sums
 
 
 def aligned(n, dtype):
