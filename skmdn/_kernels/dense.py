@@ -22,7 +22,7 @@ from skmdn._kernels.plan import (
     N_PAD,
     WEIGHT,
 )
-from skmdn._kernels.tile import gemm, row_sums, transpose
+from skmdn._kernels.tile import ADD, MULTIPLY, SET, gemm, row_sums, transpose
 from skmdn._kernels.vector import wide_vectors, window
 
 _loop = helper(fastmath={"contract", "nsz", "arcp"})
@@ -122,20 +122,13 @@ def encode(ws, plan, view):
         )
 
 
-@_loop
-def _multiply(values, factors, n):
-    wide_vectors()
-    for i in range(n):
-        values[i] *= factors[i]
-
-
 @helper
 def _linear(ws, layer, W, start, target):
     """target [n_out, BLOCK] = W x + b."""
     gemm(
         ws, target, BLOCK, W, start + layer[WEIGHT], layer[N_PAD], 1,
         ws, layer[INPUT], BLOCK, layer[N_OUT], BLOCK, layer[N_IN],
-        W, start + layer[BIAS], False,
+        W, start + layer[BIAS], SET,
     )  # fmt: skip
 
 
@@ -151,18 +144,18 @@ def backward(ws, plan, W, start, zeros, gradient, add):
         )
         gemm(
             gradient, layer[WEIGHT], n_pad, ws, delta, BLOCK, 1,
-            ws, plan.transposed, stride, n_out, n_pad, BLOCK, zeros, 0, add,
+            ws, plan.transposed, stride, n_out, n_pad, BLOCK, zeros, 0, ADD if add else SET,
         )  # fmt: skip
         row_sums(
             ws, delta, BLOCK, layer[N_OUT_PAD], BLOCK, gradient, layer[BIAS], add
         )
         if i > 0:
             below = plan.layers[i - 1]
+            # The slopes that the forward pass left in DELTA turn into its gradient.
             gemm(
-                ws, plan.temporary, BLOCK, W, start + layer[WEIGHT], 1, n_pad,
-                ws, delta, BLOCK, layer[N_IN], BLOCK, n_out, zeros, 0, False,
+                ws, below[DELTA], BLOCK, W, start + layer[WEIGHT], 1, n_pad,
+                ws, delta, BLOCK, layer[N_IN], BLOCK, n_out, zeros, 0, MULTIPLY,
             )  # fmt: skip
-            _multiply(window(ws, below[DELTA]), window(ws, plan.temporary), layer[N_IN] * BLOCK)
 
 
 @helper

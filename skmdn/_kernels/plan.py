@@ -51,7 +51,6 @@ class Plan(NamedTuple):
     head: int  # head outputs [n_head, BLOCK]
     likelihood: int  # log-likelihoods [n_members, BLOCK]
     scratch: int  # rows for the likelihood [n_components + 4, BLOCK]
-    temporary: int  # [largest layer, BLOCK]
     transposed: int  # [BLOCK, transposed_stride]
     transposed_stride: int
     workspace_size: int  # of one thread
@@ -109,7 +108,6 @@ def make_plan(n_features, n_inputs, hidden_layer_sizes, component, n_members):
     for layer in layers:
         layer[INPUT] = reserve(layer[N_PAD])
         layer[DELTA] = reserve(layer[N_OUT_PAD])
-    widest = int(layers[:, [N_PAD, N_OUT_PAD]].max())
     # An odd number of cache lines: a column of the transposed block meets every set.
     stride = int(layers[:, N_PAD].max()) // (2 * PADDING) * 2 * PADDING + PADDING
     return Plan(
@@ -131,7 +129,6 @@ def make_plan(n_features, n_inputs, hidden_layer_sizes, component, n_members):
         head=reserve(pad(component.n_head)),
         likelihood=reserve(n_members),
         scratch=reserve(component.n_components + 4),
-        temporary=reserve(widest),
         transposed=reserve(stride),
         transposed_stride=stride,
         workspace_size=position,

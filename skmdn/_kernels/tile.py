@@ -22,6 +22,7 @@ from numba.np.arrayobj import make_array
 
 _INT = ir.IntType(64)
 _MAX_ROWS = 6
+SET, ADD, MULTIPLY = range(3)  # What a product does to what stands in C.
 PADDING = 16  # Row lengths and row counts are padded to this many elements.
 
 
@@ -86,11 +87,11 @@ def _make_tile(n_rows, n_vectors):
     """Return the intrinsic of one tile: `n_rows` x `n_vectors` vectors of C."""
 
     @intrinsic
-    def tile(typingctx, C, c0, ldc, A, a0, ars, aks, B, b0, ldb, K, bias, i0, add):
+    def tile(typingctx, C, c0, ldc, A, a0, ars, aks, B, b0, ldb, K, bias, i0, mode):
         index = types.intp
         signature = types.void(
             *(C, index, index, A, index, index, index, B, index, index, index),
-            *(bias, index, types.boolean),
+            *(bias, index, index),
         )
 
         def codegen(context, builder, signature, args):
@@ -117,7 +118,7 @@ def _make_tile(n_rows, n_vectors):
         function.linkage = "linkonce_odr"
         function.attributes.add("noinline")
         function.attributes.add("nounwind")
-        C, c0, ldc, A, a0, ars, aks, B, b0, ldb, K, bias, i0, add = function.args
+        C, c0, ldc, A, a0, ars, aks, B, b0, ldb, K, bias, i0, mode = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         vectors = _Vectors(b, element)
         cells = [(r, v) for r in range(n_rows) for v in range(n_vectors)]
@@ -137,6 +138,8 @@ def _make_tile(n_rows, n_vectors):
             )
             for r, v in cells
         }
+        add = b.icmp_signed("==", mode, number(ADD))
+        multiply = b.icmp_signed("==", mode, number(MULTIPLY))
         start = []
         for r, v in cells:
             fresh = vectors.splat(b.load(offset(bias, i0, number(r))))
@@ -169,7 +172,8 @@ def _make_tile(n_rows, n_vectors):
         b.branch(head)
         b.position_at_end(done)
         for phi, cell in zip(sums, cells, strict=True):
-            vectors.store(phi, c_cell[cell])
+            product = b.fmul(phi, vectors.load(c_cell[cell]))
+            vectors.store(b.select(multiply, product, phi), c_cell[cell])
         b.ret_void()
         return function
 
@@ -180,47 +184,47 @@ _T1, _T2, _T3, _T4, _T5, _T6 = (_make_tile(rows, _WIDE) for rows in range(1, 7))
 _N1, _N2, _N3, _N4, _N5, _N6 = (_make_tile(rows, 1) for rows in range(1, 7))
 
 
-def _wide_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, add):
+def _wide_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, mode):
     if rows == 6:
-        _T6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _T6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     elif rows == 5:
-        _T5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _T5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     elif rows == 4:
-        _T4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _T4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     elif rows == 3:
-        _T3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _T3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     elif rows == 2:
-        _T2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _T2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     else:
-        _T1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _T1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
 
 
-def _narrow_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, add):
+def _narrow_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, mode):
     if rows == 6:
-        _N6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _N6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     elif rows == 5:
-        _N5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _N5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     elif rows == 4:
-        _N4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _N4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     elif rows == 3:
-        _N3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _N3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     elif rows == 2:
-        _N2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _N2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
     else:
-        _N1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, add)
+        _N1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
 
 
 @overload(_wide_row, jit_options={"error_model": "numpy"})
-def _overload_wide_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, add):
+def _overload_wide_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, mode):
     return _wide_row
 
 
 @overload(_narrow_row, jit_options={"error_model": "numpy"})
-def _overload_narrow_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, add):
+def _overload_narrow_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, mode):
     return _narrow_row
 
 
-def _gemm_tiles(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, add):
+def _gemm_tiles(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
     length = VECTOR_BYTES // C.itemsize
     wide = _WIDE * length
     n_tiles = (M + _MAX_ROWS - 1) // _MAX_ROWS
@@ -234,18 +238,20 @@ def _gemm_tiles(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, add)
             a, c, b = a0 + i * ars, c0 + i * ldc + j, b0 + j
             if is_wide:
                 _wide_row(
-                    C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i0 + i, add
+                    C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i0 + i, mode
                 )
             else:
                 _narrow_row(
-                    C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i0 + i, add
+                    C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i0 + i, mode
                 )
             i += rows
         j += wide if is_wide else length
 
 
-def gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, add):
-    """C[i, j] = (C[i, j] if add else bias[i]) + sum_k A[i, k] B[k, j].
+def gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
+    """C[i, j] = bias[i] + P[i, j], C[i, j] + P[i, j] or C[i, j] (bias[i] + P[i, j]).
+
+    P[i, j] = sum_k A[i, k] B[k, j], and `mode` is SET, ADD or MULTIPLY.
 
     All arrays are flat; element (i, j) of C lies at ``c0 + i * ldc + j``, (i, k) of A
     at ``a0 + i * ars + k * aks``, (k, j) of B at ``b0 + k * ldb + j``, bias at
@@ -254,17 +260,18 @@ def gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, add):
     """
     for i in range(M):
         for j in range(N):
-            total = C[c0 + i * ldc + j] if add else bias[i0 + i]
+            old = C[c0 + i * ldc + j]
+            total = old if mode == ADD else bias[i0 + i]
             for k in range(K):
                 total += A[a0 + i * ars + k * aks] * B[b0 + k * ldb + j]
-            C[c0 + i * ldc + j] = total
+            C[c0 + i * ldc + j] = old * total if mode == MULTIPLY else total
 
 
 USE_TILES = os.environ.get("SKMDN_PLAIN_KERNELS", "0") == "0"
 
 
 @overload(gemm, jit_options={"error_model": "numpy", "fastmath": {"contract"}})
-def _overload_gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, add):
+def _overload_gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
     return _gemm_tiles if USE_TILES else gemm
 
 

@@ -331,3 +331,27 @@ def tanh(x):
 @overload(tanh, jit_options={"fastmath": {"contract", "arcp"}})
 def _overload_tanh(x):
     return _tanh32 if x == types.float32 else _tanh64
+
+
+# --- reciprocal square root --------------------------------------------------------
+
+_RSQRT_SEED = _i4(0x5F375A86)  # Lomont 2003; three Newton steps reach 2 ulp
+_THREE_HALVES = _f4(1.5)
+
+
+def _rsqrt32(x):
+    y = bits_float(_i4(_RSQRT_SEED - _i4(float_bits(x) >> _i4(1))))
+    h = _HALF * x
+    y = y * (_THREE_HALVES - h * y * y)
+    y = y * (_THREE_HALVES - h * y * y)
+    return y * (_THREE_HALVES - h * y * y)
+
+
+def rsqrt(x):
+    """1 / sqrt(x) of a positive number: a root and a division cost three times it."""
+    return 1 / np.sqrt(x)
+
+
+@overload(rsqrt, jit_options=_FLAGS)
+def _overload_rsqrt(x):
+    return _rsqrt32 if x == types.float32 else rsqrt
