@@ -7,6 +7,7 @@ of all kernel sources: a changed helper can never be answered by a stale cache f
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 import numba
@@ -25,7 +26,9 @@ def _source_stamp():
     return digest.hexdigest()[:12]
 
 
-STAMP = _source_stamp()
+# Set to 1 to multiply matrices in plain loops, should a new Numba refuse the tiles.
+USE_TILES = os.environ.get("SKMDN_PLAIN_KERNELS", "0") == "0"
+STAMP = _source_stamp() + ("" if USE_TILES else "_plain")
 
 
 def compiled(func):

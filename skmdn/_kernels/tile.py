@@ -10,8 +10,6 @@ holds no state and starts no thread, so results never depend on a BLAS and its p
 The vector length is the machine's, found once at import; LLVM legalises it anywhere.
 """
 
-import os
-
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
@@ -19,6 +17,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array
+
+from skmdn._kernels.jit import USE_TILES
 
 _INT = ir.IntType(64)
 _MAX_ROWS = 6
@@ -265,9 +265,6 @@ def gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
             for k in range(K):
                 total += A[a0 + i * ars + k * aks] * B[b0 + k * ldb + j]
             C[c0 + i * ldc + j] = old * total if mode == MULTIPLY else total
-
-
-USE_TILES = os.environ.get("SKMDN_PLAIN_KERNELS", "0") == "0"
 
 
 @overload(gemm, jit_options={"error_model": "numpy", "fastmath": {"contract"}})

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The engine: loss, gradient, optimiser step and course against the oracle."""
+
+import signal
+import threading
+from itertools import chain
+
+import naive
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from skmdn import _training
+from skmdn._components import COMPONENTS
+from skmdn._kernels.activations import ACTIVATIONS
+from skmdn._network import Network, aligned_copy
+from skmdn._scaling import InputView
+from skmdn._training import Data, Options, State, train
+
+
+class Problem:
+    """A small regression problem with its network."""
+
+    def __init__(
+        self, *, n=23, D=1, kind="diag", hidden=(5, 4), members=1, activation="tanh",
+        n_bins=2, K=3,
+    ):  # fmt: skip
+        rng = np.random.RandomState(1)
+        X = rng.normal(size=(n, 2))
+        self.weight = rng.uniform(0.2, 2.0, n)
+        self.Y = rng.normal(size=(n, D)) + X[:, :1]
+        self.view = InputView.fit(X, self.weight, n_bins)
+        self.X = self.view.scale_inputs(X)
+        self.component = COMPONENTS[kind](K, D)
+        self.network = Network(
+            2, self.view.n_features_out, hidden, self.component, members, activation
+        )
+        bias = self.component.initial_bias(self.Y, self.weight, rng)
+        self.params = self.network.initialise(bias, rng)
+        self.used = self.params != 0  # all but the padding
+        for part in chain(*self.network.layers(self.used)):
+            part[...] = True
+        self.params += 0.3 * rng.normal(size=self.params.size) * self.used
+        self.min_scale = np.full(self.component.n_scales, 0.05)
+
+    @property
+    def data(self):
+        return Data(self.X, self.Y, self.weight)
+
+    def layers(self, params):
+        """Plain layers [(W, b), ...] of every member."""
+        plan, plain = self.network.plan, self.network.members(params)
+        for m in range(plan.n_members):
+            layers = []
+            for layer in plan.layers:
+                n_in, n_pad, n_out, _, weight, bias = layer[:6]
+                start = m * plan.member_size
+                W = plain[start + weight :][: n_out * n_pad].reshape(n_out, n_pad)
+                layers.append((W[:, :n_in], plain[start + bias :][:n_out]))
+            yield layers
+
+    def logpdf(self, params, X=None):
+        """Log-densities of the rows by the oracle, shape (n_members, n)."""
+        inputs = self.view.encode(self.X if X is None else X)
+        return np.array(
+            [
+                [
+                    naive.mixture_logpdf(
+                        naive.head_outputs(x, layers, self.network.activation),
+                        y,
+                        self.component.n_components,
+                        self.component.n_scales,
+                        self.min_scale,
+                    )
+                    for x, y in zip(inputs, self.Y, strict=True)
+                ]
+                for layers in self.layers(params)
+            ]
+        )
+
+    def loss(self, params):
+        """Sum over the members of their weighted mean losses."""
+        weight = self.weight / self.weight.sum()
+        return -(self.logpdf(params) @ weight).sum()
+
+    def options(self, **changes):
+        defaults = {
+            "learning_rate_init": 0.01,
+            "batch_size": len(self.X),
+            "max_iter": 1,
+            "alpha": 0.0,
+            "input_noise": 0.0,
+            "min_scale": self.min_scale,
+        }
+        return Options(**defaults | changes)
+
+    def gradient(self, monkeypatch):
+        """Gradient of the kernels in float64, by one full step of size 0."""
+        monkeypatch.setattr(_training, "_CLIP_NORM", np.inf)
+        state = State.start(aligned_copy(self.params, np.float64))
+        fit = _training._Fit(
+            self.network,
+            self.view,
+            self.data,
+            None,
+            self.options(learning_rate_init=0.0),
+            state,
+        )
+        loss, finite = fit.run_epoch(0, 1.0, np.random.RandomState(0), None)
+        assert finite
+        members = self.network.n_estimators
+        gradient = fit.model.gradient if members > 1 else fit.buffers.gradients[0]
+        return loss * members, gradient
+
+
+CASES = [
+    {"activation": name} for name in ACTIVATIONS
+] + [
+    {"D": 2, "activation": "tanh"},
+    {"D": 2, "kind": "spherical"},
+    {"hidden": (), "n_bins": 0, "K": 1},
+    {"members": 3, "hidden": (4,), "D": 2},
+    {"members": 2, "hidden": ()},
+    {"n": 150, "hidden": (17, 6)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_loss_and_gradient_match_the_oracle(case, monkeypatch):
+    problem = Problem(**case)
+    loss, gradient = problem.gradient(monkeypatch)
+    params = problem.params.astype(np.float64)
+    np.testing.assert_allclose(loss, problem.loss(params), rtol=1e-12)
+    rng = np.random.RandomState(0)
+    used = np.flatnonzero(problem.used)
+    for i in rng.choice(used, min(20, used.size), replace=False):
+        step = np.zeros_like(params)
+        step[i] = 1e-5
+        slope = (problem.loss(params + step) - problem.loss(params - step)) / 2e-5
+        np.testing.assert_allclose(gradient[i], slope, rtol=1e-6, atol=1e-8)
+    assert not gradient[~problem.used].any()  # padding stays out of the way
+
+
+def test_clipped_scales_have_no_slope(monkeypatch):
+    problem = Problem(hidden=(), n_bins=0)
+    _, intercepts = problem.network.layers(problem.params)
+    intercepts[-1][-3:] = -40.0  # log-scales far below the lowest
+    coefs, _ = problem.network.layers(problem.params)
+    coefs[-1][:, -3:] = 0
+    _, gradient = problem.gradient(monkeypatch)
+    _, slopes = problem.network.layers(gradient)
+    assert not slopes[-1][-3:].any()
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_one_step_is_adam_with_decay(members, monkeypatch):
+    problem = Problem(members=members)
+    _, gradient = problem.gradient(monkeypatch)
+    state = State.start(aligned_copy(problem.params, np.float64))
+    options = problem.options(alpha=0.1, constant_rate=True)
+    train(
+        problem.network, problem.view, problem.data, None, options, state,
+        np.random.RandomState(0),
+    )  # fmt: skip
+    params, zero = problem.params.astype(np.float64), np.zeros(problem.params.size)
+    shrink = 0.01 * 0.1 * problem.network.decay_mask()
+    expected, m, v = naive.adam_step(params, gradient, zero, zero, 1, 0.01, shrink)
+    np.testing.assert_allclose(state.params, expected, atol=1e-12)
+    np.testing.assert_allclose(state.m, m, atol=1e-14)
+    np.testing.assert_allclose(state.v, v, atol=1e-14)
+    assert state.t == 1
+
+
+def test_gradient_norm_is_clipped():
+    problem = Problem()
+    problem.Y *= 1e3
+    state = State.start(aligned_copy(problem.params, np.float64))
+    train(
+        problem.network, problem.view, problem.data, None, problem.options(), state,
+        np.random.RandomState(0),
+    )  # fmt: skip
+    np.testing.assert_allclose(np.linalg.norm(state.m), 0.1, rtol=1e-9)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_float32_training_and_validation_follow_the_oracle(members):
+    problem = Problem(members=members)
+    state = State.start(problem.params.copy())
+    options = problem.options(max_iter=5)
+    history = train(
+        problem.network, problem.view, problem.data, problem.data, options, state,
+        np.random.RandomState(0),
+    )  # fmt: skip
+    start = problem.loss(problem.params.astype(float)) / members
+    np.testing.assert_allclose(history.loss_curve[0], start, rtol=1e-5)
+    assert history.loss_curve[-1] < history.loss_curve[0]
+    logpdf = problem.logpdf(state.params.astype(float))
+    mixture = np.log(np.mean(np.exp(logpdf), axis=0))
+    score = np.average(mixture, weights=problem.weight)
+    np.testing.assert_allclose(max(history.validation_scores), score, rtol=1e-5)
+
+
+def test_raw_outputs_do_not_depend_on_companions():
+    problem = Problem(members=2)
+    network, view = problem.network, problem.view
+    raw = network.raw_outputs(problem.params, view, problem.X)
+    assert raw.dtype == np.float64
+    inputs = view.encode(problem.X)
+    for m, layers in enumerate(problem.layers(problem.params.astype(float))):
+        for i, x in enumerate(inputs):
+            expected = naive.head_outputs(x, layers, "tanh")
+            np.testing.assert_allclose(raw[m, :, i], expected, rtol=1e-12, atol=1e-13)
+    few = network.raw_outputs(problem.params, view, problem.X[5:7], n_jobs=2)
+    np.testing.assert_array_equal(few, raw[:, :, 5:7])
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_same_bits_for_every_team(members):
+    problem = Problem(n=700, members=members)
+    results = []
+    for n_jobs in (1, 2, 3):
+        state = State.start(problem.params.copy())
+        options = problem.options(
+            max_iter=3, batch_size=256, n_jobs=n_jobs, input_noise=0.1
+        )
+        history = train(
+            problem.network, problem.view, problem.data, problem.data, options, state,
+            np.random.RandomState(0),
+        )  # fmt: skip
+        results.append((state.params, history))
+    for params, history in results[1:]:
+        np.testing.assert_array_equal(params, results[0][0])
+        assert history == results[0][1]
+
+
+def test_noise_has_the_standard_deviation_asked_for():
+    from numba import njit
+
+    from skmdn._kernels.dense import hash_noise
+
+    values = np.zeros(200_000, np.float32)
+    njit(lambda v, s: hash_noise(v, v.shape[0], 0.3, s))(values, np.uint32(7))
+    assert abs(values.mean()) < 0.3 * 4 / np.sqrt(values.size)
+    np.testing.assert_allclose(values.std(), 0.3, rtol=0.01)
+    assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 0.01
+
+
+def test_early_stopping_restores_the_best_epoch():
+    problem = Problem(n=60)
+    seen = []
+    state = State.start(problem.params.copy())
+    options = problem.options(max_iter=40, learning_rate_init=0.3, n_iter_no_change=5)
+    history = train(
+        problem.network, problem.view, problem.data, problem.data, options, state,
+        np.random.RandomState(0), lambda epoch: seen.append(epoch.params.copy()),
+    )  # fmt: skip
+    best = int(np.argmax(history.validation_scores))
+    assert history.best_epoch == best + 1
+    np.testing.assert_array_equal(state.params, seen[best])
+    assert history.n_iter in (best + 1 + 5, 40)
+
+
+def test_a_true_answer_stops():
+    problem = Problem()
+    state = State.start(problem.params.copy())
+    history = train(
+        problem.network, problem.view, problem.data, None,
+        problem.options(max_iter=50), state, np.random.RandomState(0),
+        lambda epoch: epoch.epoch == 3,
+    )  # fmt: skip
+    assert history.n_iter == 3
+
+
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(),
+    reason="signals reach the main thread only",
+)
+def test_interrupt_keeps_the_best_parameters():
+    problem = Problem()
+    state = State.start(problem.params.copy())
+
+    def interrupt(epoch):
+        if epoch.epoch == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        history = train(
+            problem.network, problem.view, problem.data, problem.data,
+            problem.options(max_iter=50), state, np.random.RandomState(0), interrupt,
+        )  # fmt: skip
+    assert history.interrupted
+    assert history.n_iter == 4
+    assert np.isfinite(state.params).all()
+
+
+def test_non_finite_loss_rolls_back():
+    problem = Problem()
+    state = State.start(problem.params.copy())
+    before = state.params.copy()
+    _, intercepts = problem.network.layers(state.params)
+
+    def spoil(epoch):
+        if epoch.epoch == 1:
+            state.params[:] = np.nan
+
+    history = train(
+        problem.network, problem.view, problem.data, problem.data,
+        problem.options(max_iter=6), state, np.random.RandomState(0), spoil,
+    )  # fmt: skip
+    assert history.n_iter == 6
+    assert np.isfinite(state.params).all()
+    assert not np.array_equal(before, state.params)
+    assert np.isfinite(history.validation_scores[-1])
