@@ -11,6 +11,7 @@ from skmdn._kernels.dense import Bins
 from skmdn._kernels.epoch import Rows, make_raw_outputs
 from skmdn._kernels.plan import (
     BIAS,
+    BLOCK,
     COLUMN,
     N_IN,
     N_OUT,
@@ -198,7 +199,8 @@ class Network(NamedTuple):
         workspace = new_workspace(plan, team, np.float64)
         out = np.empty((plan.n_members, plan.n_head, n))
         arguments = (
-            *(plan, as_bins(view, np.float64), rows, members, workspace, out),
+            *(plan, as_bins(view, np.float64), rows, members, workspace),
+            *(new_picks(team), out),
         )
         kernel = make_raw_outputs(ACTIVATIONS[self.activation])
         run_team(kernel, team, arguments)
@@ -223,6 +225,11 @@ def new_workspace(plan, team, dtype):
     """Return the workspace of every thread, aligned."""
     size = -(-plan.workspace_size // 16) * 16
     return aligned(team * size, dtype).reshape(team, size)
+
+
+def new_picks(team):
+    """Return room for the row numbers of every thread's block."""
+    return np.zeros((team, BLOCK), dtype=np.int64)
 
 
 def as_bins(view, dtype):

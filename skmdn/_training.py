@@ -18,7 +18,7 @@ from skmdn._kernels.optimiser import CHUNK
 from skmdn._kernels.plan import BLOCK, n_groups
 from skmdn._kernels.team import CAN_YIELD, new_sync
 from skmdn._kernels.tile import aligned
-from skmdn._network import as_bins, as_rows, new_workspace, run_team
+from skmdn._network import as_bins, as_rows, new_picks, new_workspace, run_team
 
 _CLIP_NORM = 1.0  # bound of a member's gradient norm
 _BETA1, _BETA2 = 0.9, 0.999
@@ -174,7 +174,7 @@ class _Fit:
         team = max(1, min(self.options.n_jobs, n // BLOCK))
         arguments = (
             *(self.plan, self.bins, self.floor, rows),
-            *(self.model.members, self.buffers.workspace, out),
+            *(self.model.members, self.buffers.workspace, new_picks(team), out),
         )
         run_team(self.log_likelihood, team, arguments, executor)
         logpdf = logsumexp(out.astype(np.float64), axis=0) - np.log(len(out))

@@ -21,7 +21,7 @@ from sklearn.cluster import kmeans_plusplus
 
 from skmdn._kernels.jit import helper
 from skmdn._kernels.plan import BLOCK
-from skmdn._kernels.vector import exp, log, wide_vectors, window
+from skmdn._kernels.vector import exp, log, wide_vectors
 
 _HALF_LOG_TWO_PI = 0.9189385332046727
 LOG_SCALE_MIN, LOG_SCALE_MAX = -12.0, 6.0  # of targets of scale 1: exp never overflows
@@ -42,15 +42,15 @@ def log_likelihood_gradient(ws, plan, floor, out, gradient):
     """
     K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
     rest = plan.scratch + K * BLOCK
-    largest, total = window(ws, rest), window(ws, rest + BLOCK)
-    best, evidence = window(ws, rest + 2 * BLOCK), window(ws, rest + 3 * BLOCK)
-    _start(window(ws, plan.head), K, largest, total, best, evidence)
+    largest, total = ws[rest :], ws[rest + BLOCK :]
+    best, evidence = ws[rest + 2 * BLOCK :], ws[rest + 3 * BLOCK :]
+    _start(ws[plan.head :], K, largest, total, best, evidence)
     for k in range(K):
-        joint = window(ws, plan.scratch + k * BLOCK)
+        joint = ws[plan.scratch + k * BLOCK :]
         _weigh(
-            window(ws, plan.head + k * BLOCK),
+            ws[plan.head + k * BLOCK :],
             largest,
-            window(ws, gradient + k * BLOCK),
+            ws[gradient + k * BLOCK :],
             total,
             joint,
         )
@@ -58,28 +58,28 @@ def log_likelihood_gradient(ws, plan, floor, out, gradient):
             mean_row = (K + k * D + d) * BLOCK
             scale_row = (K + K * D + k * S + (d if S == D else 0)) * BLOCK
             _measure(
-                window(ws, plan.target + d * BLOCK),
-                window(ws, plan.head + mean_row),
-                window(ws, plan.head + scale_row),
+                ws[plan.target + d * BLOCK :],
+                ws[plan.head + mean_row :],
+                ws[plan.head + scale_row :],
                 floor[d if S == D else 0],
                 joint,
-                window(ws, gradient + mean_row),
-                window(ws, gradient + scale_row),
+                ws[gradient + mean_row :],
+                ws[gradient + scale_row :],
                 S == D or d == 0,
             )
         for b in range(BLOCK):
             best[b] = max(best[b], joint[b])
     for k in range(K):
-        _accumulate(window(ws, plan.scratch + k * BLOCK), best, evidence)
-    weight = window(ws, plan.weight)
-    _finish(window(ws, out), largest, total, best, evidence, weight, D)
+        _accumulate(ws[plan.scratch + k * BLOCK :], best, evidence)
+    weight = ws[plan.weight :]
+    _finish(ws[out :], largest, total, best, evidence, weight, D)
     for k in range(K):
-        joint = window(ws, plan.scratch + k * BLOCK)
-        _responsibility(joint, evidence, window(ws, gradient + k * BLOCK), total, weight)
+        joint = ws[plan.scratch + k * BLOCK :]
+        _responsibility(joint, evidence, ws[gradient + k * BLOCK :], total, weight)
         for j in range(k * D, k * D + D):
-            _scale_row(window(ws, gradient + (K + j) * BLOCK), joint)
+            _scale_row(ws[gradient + (K + j) * BLOCK :], joint)
         for j in range(k * S, k * S + S):
-            _scale_row(window(ws, gradient + (K + K * D + j) * BLOCK), joint)
+            _scale_row(ws[gradient + (K + K * D + j) * BLOCK :], joint)
 
 
 _loop = helper(fastmath={"contract", "nsz", "arcp"})
@@ -95,7 +95,7 @@ def _start(logits, K, largest, total, best, evidence):
         evidence[b] = kind(0)
         best[b] = kind(-1e37)
     for k in range(1, K):
-        row = window(logits, k * BLOCK)
+        row = logits[k * BLOCK :]
         for b in range(BLOCK):
             largest[b] = max(largest[b], row[b])
 

@@ -23,7 +23,7 @@ from skmdn._kernels.plan import (
     WEIGHT,
 )
 from skmdn._kernels.tile import ADD, MULTIPLY, SET, gemm, row_sums, transpose
-from skmdn._kernels.vector import wide_vectors, window
+from skmdn._kernels.vector import wide_vectors
 
 _loop = helper(fastmath={"contract", "nsz", "arcp"})
 _SMOOTH_CLIP = 3.0
@@ -109,16 +109,16 @@ def _ramp(values, slope, intercept, low, high, out):
 @helper
 def encode(ws, plan, view):
     """Scaled inputs -> input view: smooth clip, then piecewise-linear bins."""
-    raw, target = window(ws, plan.raw), window(ws, plan.layers[0, INPUT])
+    raw, target = ws[plan.raw :], ws[plan.layers[0, INPUT] :]
     smooth_clip(raw, plan.n_features * BLOCK, target)
     for i in range(view.bin_feature.shape[0]):
         _ramp(
-            window(raw, view.bin_feature[i] * BLOCK),
+            raw[view.bin_feature[i] * BLOCK :],
             view.bin_slope[i],
             view.bin_intercept[i],
             view.bin_low[i],
             view.bin_high[i],
-            window(target, (plan.n_features + i) * BLOCK),
+            target[(plan.n_features + i) * BLOCK :],
         )
 
 
@@ -164,6 +164,6 @@ def forward(ws, plan, W, start, activation):
     for i in range(plan.n_hidden):
         layer, above = plan.layers[i], plan.layers[i + 1]
         _linear(ws, layer, W, start, layer[DELTA])
-        values = window(ws, layer[DELTA])
-        activate(activation, values, layer[N_OUT] * BLOCK, window(ws, above[INPUT]))
+        values = ws[layer[DELTA] :]
+        activate(activation, values, layer[N_OUT] * BLOCK, ws[above[INPUT] :])
     _linear(ws, plan.layers[plan.n_hidden], W, start, plan.head)

@@ -142,15 +142,14 @@ def make_kernels(log_likelihood_gradient, activation, has_members):
         return skipped
 
     def log_likelihood(
-        thread, team, plan, view, floor, rows, members, workspace, out
+        thread, team, plan, view, floor, rows, members, workspace, picks, out
     ):
         """Fill `out` (n_members, n) with the members' log-likelihoods of the rows."""
         state = flush_denormals()
         ws, n = workspace[thread], out.shape[1]
-        picks = np.empty(BLOCK, dtype=np.int64)
         for block in range(thread, (n + BLOCK - 1) // BLOCK, team):
-            consecutive_rows(picks, block, n)
-            load_block(ws, plan, rows, picks, rows.weight.dtype.type(1))
+            consecutive_rows(picks[thread], block, n)
+            load_block(ws, plan, rows, picks[thread], rows.weight.dtype.type(1))
             encode(ws, plan, view)
             for m in range(plan.n_members):
                 forward(ws, plan, members, m * plan.member_size, activation)
@@ -168,13 +167,12 @@ def make_kernels(log_likelihood_gradient, activation, has_members):
 def make_raw_outputs(activation):
     """Return the kernel of the heads' outputs for an activation."""
 
-    def raw_outputs(thread, team, plan, view, rows, members, workspace, out):
+    def raw_outputs(thread, team, plan, view, rows, members, workspace, picks, out):
         """Fill `out` (n_members, n_head, n) with the outputs of the members' heads."""
         ws, n = workspace[thread], out.shape[2]
-        picks = np.empty(BLOCK, dtype=np.int64)
         for block in range(thread, (n + BLOCK - 1) // BLOCK, team):
-            consecutive_rows(picks, block, n)
-            load_block(ws, plan, rows, picks, rows.weight.dtype.type(1))
+            consecutive_rows(picks[thread], block, n)
+            load_block(ws, plan, rows, picks[thread], rows.weight.dtype.type(1))
             encode(ws, plan, view)
             for m in range(plan.n_members):
                 forward(ws, plan, members, m * plan.member_size, activation)

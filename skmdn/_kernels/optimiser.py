@@ -21,7 +21,7 @@ from skmdn._kernels.plan import (
     WEIGHT,
 )
 from skmdn._kernels.team import barrier
-from skmdn._kernels.vector import rsqrt, wide_vectors, window
+from skmdn._kernels.vector import rsqrt, wide_vectors
 
 CHUNK = 2048
 _loop = helper(fastmath={"contract", "nsz", "arcp"})
@@ -52,9 +52,9 @@ def sum_groups(gradients, n_groups, n_members, member_size, squares, thread, tea
         member, chunk = job // n_chunks, job % n_chunks
         first = chunk * CHUNK
         n = min(CHUNK, member_size - first)
-        target = window(gradients, member * member_size + first)
+        target = gradients[member * member_size + first :]
         for group in range(1, n_groups):
-            _add(target, window(gradients, group * stride + member * member_size + first), n)
+            _add(target, gradients[group * stride + member * member_size + first :], n)
         squares[member, chunk] = _sum_of_squares(target, n)
 
 
@@ -115,23 +115,23 @@ def fold(plan, params, members, thread, team):
     """Plain vectors of the members: W_m = diag(s_m) W diag(r_m), biases and heads."""
     one = params.dtype.type(1)
     for m in range(thread, plan.n_members, team):
-        own = window(params, plan.shared_size + m * plan.own_size)
-        target = window(members, m * plan.member_size)
+        own = params[plan.shared_size + m * plan.own_size :]
+        target = members[m * plan.member_size :]
         for i in range(plan.n_hidden):
             layer = plan.layers[i]
             n_pad = layer[N_PAD]
             for j in range(layer[N_OUT]):
                 _fold_row(
-                    window(params, layer[SHARED] + j * n_pad),
-                    window(own, layer[ROW]),
+                    params[layer[SHARED] + j * n_pad :],
+                    own[layer[ROW] :],
                     own[layer[COLUMN] + j],
                     layer[N_IN],
-                    window(target, layer[WEIGHT] + j * n_pad),
+                    target[layer[WEIGHT] + j * n_pad :],
                 )
-            _scaled_copy(window(own, layer[OWN_BIAS]), one, layer[N_OUT], window(target, layer[BIAS]))
+            _scaled_copy(own[layer[OWN_BIAS] :], one, layer[N_OUT], target[layer[BIAS] :])
         head = plan.layers[plan.n_hidden]
         size = head[N_OUT] * head[N_PAD] + head[N_OUT_PAD]
-        _scaled_copy(window(own, head[OWN_WEIGHT]), one, size, window(target, head[WEIGHT]))
+        _scaled_copy(own[head[OWN_WEIGHT] :], one, size, target[head[WEIGHT] :])
 
 
 @helper
@@ -139,28 +139,28 @@ def _unfold_own(plan, params, grads, factors, gradient, thread, team):
     """Chain rule from the members' plain gradients to r, s, biases and heads."""
     for m in range(thread, plan.n_members, team):
         start = plan.shared_size + m * plan.own_size
-        own, target = window(params, start), window(gradient, start)
-        source, factor = window(grads, m * plan.member_size), factors[m]
+        own, target = params[start :], gradient[start :]
+        source, factor = grads[m * plan.member_size :], factors[m]
         for i in range(plan.n_hidden):
             layer = plan.layers[i]
             n_pad = layer[N_PAD]
-            row, d_row = window(own, layer[ROW]), window(target, layer[ROW])
+            row, d_row = own[layer[ROW] :], target[layer[ROW] :]
             for k in range(n_pad):
                 d_row[k] = params.dtype.type(0)
             for j in range(layer[N_OUT]):
-                shared = window(params, layer[SHARED] + j * n_pad)
-                d_plain = window(source, layer[WEIGHT] + j * n_pad)
+                shared = params[layer[SHARED] + j * n_pad :]
+                d_plain = source[layer[WEIGHT] + j * n_pad :]
                 scale = factor * own[layer[COLUMN] + j]
                 _add_scaled_product(d_plain, shared, scale, n_pad, d_row)
                 target[layer[COLUMN] + j] = factor * _triple(
                     d_plain, shared, row, n_pad
                 )
             _scaled_copy(
-                window(source, layer[BIAS]), factor, layer[N_OUT], window(target, layer[OWN_BIAS])
+                source[layer[BIAS] :], factor, layer[N_OUT], target[layer[OWN_BIAS] :]
             )
         head = plan.layers[plan.n_hidden]
         size = head[N_OUT] * head[N_PAD] + head[N_OUT_PAD]
-        _scaled_copy(window(source, head[WEIGHT]), factor, size, window(target, head[OWN_WEIGHT]))
+        _scaled_copy(source[head[WEIGHT] :], factor, size, target[head[OWN_WEIGHT] :])
 
 
 @helper(fastmath={"contract", "reassoc", "nsz"})
@@ -179,14 +179,14 @@ def _unfold_shared(plan, params, grads, factors, gradient, thread, team):
         layer = plan.layers[i]
         n_pad = layer[N_PAD]
         for j in range(thread, layer[N_OUT], team):
-            target = window(gradient, layer[SHARED] + j * n_pad)
+            target = gradient[layer[SHARED] + j * n_pad :]
             for k in range(n_pad):
                 target[k] = params.dtype.type(0)
             for m in range(plan.n_members):
-                own = window(params, plan.shared_size + m * plan.own_size)
-                source = window(grads, m * plan.member_size + layer[WEIGHT] + j * n_pad)
+                own = params[plan.shared_size + m * plan.own_size :]
+                source = grads[m * plan.member_size + layer[WEIGHT] + j * n_pad :]
                 scale = factors[m] * own[layer[COLUMN] + j]
-                _add_scaled_product(source, window(own, layer[ROW]), scale, n_pad, target)
+                _add_scaled_product(source, own[layer[ROW] :], scale, n_pad, target)
 
 
 @helper
@@ -218,8 +218,8 @@ def descend(model, gradient, factor, step, s, thread, team):
     for chunk in range(thread, (n_params + CHUNK - 1) // CHUNK, team):
         first = chunk * CHUNK
         _adam(
-            window(model.params, first), window(gradient, first), kind(factor),
-            window(model.m, first), window(model.v, first), window(model.decay, first),
+            model.params[first :], gradient[first :], kind(factor),
+            model.m[first :], model.v[first :], model.decay[first :],
             min(CHUNK, n_params - first),
             kind(step.correction[s]), kind(step.shrink[s]),
         )  # fmt: skip

@@ -15,7 +15,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
-from numba.np.arrayobj import make_array, populate_array
 
 from skmdn._kernels import vector64
 from skmdn._kernels.jit import JIT
@@ -57,39 +56,6 @@ def _no_effect(*args):
 
 # Called directly: inside another helper the attribute would not reach the kernel.
 wide_vectors = _wide_vectors if JIT else _no_effect
-
-
-@intrinsic
-def _window(typingctx, array, start):
-    signature = types.Array(array.dtype, 1, "C")(array, types.intp)
-
-    def codegen(context, builder, signature, args):
-        kind = signature.args[0]
-        source = make_array(kind)(context, builder, args[0])
-        view = make_array(kind)(context, builder)
-        one = ir.Constant(ir.IntType(64), 1)
-        size = builder.extract_value(source.shape, 0)
-        populate_array(
-            view,
-            data=builder.gep(source.data, [args[1]]),
-            shape=[builder.sub(size, args[1])],
-            strides=[builder.mul(one, source.itemsize)],
-            itemsize=source.itemsize,
-            meminfo=None,
-        )
-        return view._getvalue()
-
-    return signature, codegen
-
-
-def window(array, start):
-    """Return ``array[start:]`` without counting a reference: a slice costs 10 ns."""
-    return array[start:]
-
-
-@overload(window)
-def _overload_window(array, start):
-    return lambda array, start: _window(array, start)
 
 
 @intrinsic
