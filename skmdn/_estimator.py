@@ -7,7 +7,6 @@ from numbers import Integral, Real
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,6 +15,7 @@ from skmdn._fitting import (
     check_device,
     fitted_attributes,
     hold_out,
+    new_generator,
     start_model,
     training_options,
 )
@@ -105,6 +105,7 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         number. None means 1, -1 all cores.
     random_state : int, RandomState instance or None, default=None
         Decides everything random: the start, the held-out rows, batches and noise.
+        None: every fit is different; NumPy's global generator is not used.
     verbose : int or bool, default=0
         Whether to show a progress bar with loss and validation score.
     callback : callable or None, default=None
@@ -272,7 +273,7 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         check_device(self.device)
         previous = Model.of(self) if self.warm_start and self._is_fitted() else None
         table = check_table(self, X, y, sample_weight, reset=previous is None)
-        rng = check_random_state(self.random_state)
+        rng = new_generator(self.random_state)
         rows = merge_duplicates(*table[:3])
         training, validation = hold_out(self, rows, table, X_val, y_val, rng)
         model = start_model(self, training, previous, rng)
@@ -326,7 +327,7 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         check_device(self.device)
         previous = Model.of(self) if self._is_fitted() else None
         table = check_table(self, X, y, sample_weight, reset=previous is None)
-        rng = check_random_state(self.random_state)
+        rng = new_generator(self.random_state)
         if previous is not None:
             # An integer seed alone would repeat the batches of the call before.
             rng = np.random.RandomState([rng.randint(2**31), self.n_iter_])
@@ -417,9 +418,7 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         samples : ndarray of shape (n_rows, n_samples) or (n_rows, n_outputs, n_samples)
             The latter for several outputs.
         """
-        if random_state is None:
-            random_state = self.random_state
-        rng = check_random_state(random_state)
+        rng = new_generator(self.random_state if random_state is None else random_state)
         return self.predict_dist(X).sample(n_samples, random_state=rng)
 
     def logpdf(self, X, y):

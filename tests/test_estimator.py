@@ -1,0 +1,621 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import copy
+import json
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_score,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    PowerTransformer,
+    RobustScaler,
+    StandardScaler,
+)
+
+from skmdn import MDNRegressor, datasets, predict_dist
+from skmdn._sklearn import HAS_CALLBACKS
+
+QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(120, 3))
+    return X, X[:, 0] + rng.gamma(2.0, size=120)
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    return MDNRegressor(**QUICK).fit(*table)
+
+
+@pytest.fixture(scope="module")
+def two_outputs(table):
+    X, y = table
+    noise = np.random.RandomState(1).normal(size=120)
+    return X, np.column_stack([y, 100 * (X[:, 1] + noise)])
+
+
+# --- what it learns -------------------------------------------------------------------
+
+
+def test_learns_two_branches():
+    rng = np.random.RandomState(0)
+    X = rng.uniform(-1, 1, size=(1000, 1))
+    y = rng.choice([-1.0, 1.0], 1000) * (2 + X[:, 0]) + 0.1 * rng.normal(size=1000)
+    mdn = MDNRegressor(random_state=0).fit(X, y)
+    truth = -np.log(0.1) - 0.5 * np.log(2 * np.pi * np.e) - np.log(2)
+    assert truth - 0.15 < mdn.score(X, y) < truth + 0.15
+    distribution = mdn.predict_dist([[0.5]])
+    assert distribution.pdf(2.5)[0] > 1.0
+    assert distribution.pdf(-2.5)[0] > 1.0
+    assert distribution.pdf(0.0)[0] < 0.01
+    np.testing.assert_allclose(mdn.predict([[0.5]]), 0.0, atol=0.5)
+
+
+@pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
+def test_several_outputs_have_a_joint_density(two_outputs, covariance_type):
+    X, Y = two_outputs
+    mdn = MDNRegressor(covariance_type=covariance_type, random_state=0).fit(X, Y)
+    apart = sum(
+        MDNRegressor(n_components=1, random_state=0).fit(X, y).score(X, y) for y in Y.T
+    )
+    assert mdn.score(X, Y) > apart - 0.5
+    assert mdn.predict(X).shape == Y.shape
+    assert mdn.logpdf(X, Y).shape == (120,)
+    assert mdn.sample(X[:5], 7).shape == (5, 2, 7)
+
+
+def test_grid_search_finds_the_number_of_branches():
+    X, y = datasets.make_inverse_sine(n_samples=500, random_state=0)
+    X = pd.DataFrame(X, columns=["x"])
+    model = Pipeline([("scale", StandardScaler()), ("mdn", MDNRegressor())])
+    model.set_params(mdn__random_state=0)
+    grid = {"mdn__n_components": [1, 2, 3, 5, 8]}
+    search = GridSearchCV(model, grid, n_jobs=2, cv=3).fit(X, y)  # loky
+    assert search.best_params_["mdn__n_components"] >= 3
+    with joblib.parallel_backend("threading"):
+        again = GridSearchCV(model, grid, n_jobs=2, cv=3).fit(X, y)
+    for name in ("mean_test_score", "std_test_score"):
+        np.testing.assert_array_equal(search.cv_results_[name], again.cv_results_[name])
+    assert list(search.best_estimator_.feature_names_in_) == ["x"]
+    assert predict_dist(search, X).weights.shape[0] == 500
+
+
+# --- shapes and conventions -----------------------------------------------------------
+
+
+def test_shapes_follow_y(table):
+    X, y = table
+    flat = MDNRegressor(**QUICK).fit(X, y)
+    column = MDNRegressor(**QUICK).fit(X, y[:, None])
+    assert flat.predict(X).shape == (120,)
+    assert column.predict(X).shape == (120, 1)
+    np.testing.assert_array_equal(column.predict(X)[:, 0], flat.predict(X))
+    for mdn in (flat, column):
+        mean, std = mdn.predict(X, return_std=True)
+        assert mean.shape == std.shape == mdn.predict(X).shape
+        np.testing.assert_array_equal(mdn.logpdf(X, y), mdn.logpdf(X, y[:, None]))
+        assert mdn.sample(X[:4], 6).shape == (4, 6)
+        assert len(mdn.predict_dist(X)) == 120
+
+
+def test_predictions_agree_with_the_distribution(fitted, table):
+    X, y = table
+    distribution = fitted.predict_dist(X)
+    mean, std = fitted.predict(X, return_std=True)
+    np.testing.assert_array_equal(mean, distribution.mean())
+    np.testing.assert_array_equal(std, distribution.std())
+    np.testing.assert_array_equal(fitted.logpdf(X, y), distribution.logpdf(y))
+    assert fitted.score(X, y) == np.mean(distribution.logpdf(y))
+
+
+def test_score_is_weighted(fitted, table):
+    X, y = table
+    weight = np.arange(120.0)
+    expected = np.average(fitted.logpdf(X, y), weights=weight)
+    np.testing.assert_allclose(fitted.score(X, y, sample_weight=weight), expected)
+    with pytest.raises(ValueError, match=r"(?i)weights.*zero"):
+        fitted.score(X, y, sample_weight=np.zeros(120))
+
+
+def test_large_tables_are_predicted_in_blocks(fitted, table, monkeypatch):
+    X, y = table
+    expected = fitted.predict(X, return_std=True), fitted.logpdf(X, y)
+    monkeypatch.setattr("skmdn._estimator._ROWS_AT_ONCE", 50)
+    np.testing.assert_array_equal(fitted.predict(X, return_std=True), expected[0])
+    np.testing.assert_array_equal(fitted.logpdf(X, y), expected[1])
+
+
+def test_samples_follow_random_state(fitted, table):
+    X = table[0][:3]
+    np.testing.assert_array_equal(fitted.sample(X, 5), fitted.sample(X, 5))
+    first = fitted.sample(X, 5, random_state=1)
+    np.testing.assert_array_equal(first, fitted.sample(X, 5, random_state=1))
+    assert not np.array_equal(first, fitted.sample(X, 5, random_state=2))
+
+
+def test_score_is_a_log_likelihood(fitted):
+    tags = sklearn.utils.get_tags(fitted)
+    assert tags.regressor_tags.poor_score
+    assert tags.target_tags.multi_output
+
+
+@pytest.mark.parametrize("polars", [False, True])
+def test_data_frames(table, polars):
+    X, y = table
+    frame_of = pytest.importorskip("polars").DataFrame if polars else pd.DataFrame
+    frame = frame_of({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2]})
+    mdn = MDNRegressor(**QUICK).fit(frame, y)
+    assert list(mdn.feature_names_in_) == ["a", "b", "c"]
+    expected = MDNRegressor(**QUICK).fit(X, y).predict(X)
+    np.testing.assert_array_equal(mdn.predict(frame), expected)
+    with pytest.raises(ValueError, match="feature names"):
+        mdn.predict(frame[["b", "a", "c"]])
+    mdn.fit(X, y)
+    assert not hasattr(mdn, "feature_names_in_")
+
+
+def test_sample_weight_is_routed(table):
+    X, y = table
+    weight = np.linspace(0, 1, 120)
+    with sklearn.config_context(enable_metadata_routing=True):
+        mdn = MDNRegressor(**QUICK)
+        mdn.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        search = GridSearchCV(mdn, {"n_components": [2]}, cv=2)
+        search.fit(X, y, sample_weight=weight)
+    expected = MDNRegressor(**QUICK).fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(search.predict(X), expected.predict(X))
+
+
+def test_html_repr_and_clone(fitted):
+    assert "MDNRegressor" in fitted._repr_html_()
+    assert clone(fitted).get_params() == fitted.get_params()
+
+
+# --- fitted attributes ----------------------------------------------------------------
+
+
+def test_course_of_training(table):
+    X, y = table
+    mdn = MDNRegressor(early_stopping=True, **QUICK).fit(X, y)
+    assert mdn.n_iter_ == len(mdn.loss_curve_) == len(mdn.validation_scores_) == 5
+    assert mdn.best_validation_score_ == max(mdn.validation_scores_)
+    without = MDNRegressor(early_stopping=False, **QUICK).fit(X, y)
+    assert without.validation_scores_ is None
+    assert without.best_validation_score_ is None
+    assert without.loss_curve_[-1] < without.loss_curve_[0]
+
+
+def test_scores_are_in_the_units_of_y(table):
+    X, y = table
+    mdn = MDNRegressor(**QUICK).fit(X, y, X_val=X, y_val=y)
+    # Trained in float32, evaluated in float64.
+    assert mdn.best_validation_score_ == pytest.approx(mdn.score(X, y), abs=1e-5)
+    other = MDNRegressor(**QUICK).fit(X, 1024 * y, X_val=X, y_val=1024 * y)
+    moved = np.log(1024)
+    np.testing.assert_allclose(
+        other.validation_scores_, np.array(mdn.validation_scores_) - moved
+    )
+    np.testing.assert_allclose(other.loss_curve_, np.array(mdn.loss_curve_) + moved)
+
+
+@pytest.mark.parametrize("n_estimators", [1, 3])
+def test_coefs_are_views_of_the_parameters(table, n_estimators):
+    mdn = MDNRegressor(n_estimators=n_estimators, **QUICK).fit(*table)
+    for copied in (mdn, copy.deepcopy(mdn), pickle.loads(pickle.dumps(mdn))):
+        n_encoded = copied.coefs_[0].shape[0]
+        assert n_encoded == 3 + 3 * 8
+        assert copied.coefs_[0].shape == (n_encoded, 8)
+        assert copied.coefs_[1].shape == (8, 2 * 3)
+        assert [b.shape for b in copied.intercepts_] == [(8,)] * n_estimators + [
+            (6,)
+        ] * n_estimators
+        assert np.any(copied.predict(table[0]) != 0)
+        for part in copied.coefs_ + copied.intercepts_:
+            assert np.shares_memory(part, copied._params)
+            part[...] = 0
+        np.testing.assert_allclose(np.ptp(copied.predict(table[0])), 0, atol=1e-12)
+        if copied is mdn:
+            mdn.fit(*table)
+
+
+def _leaves(value):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            assert type(key) is str
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def test_attributes_are_plain(table):
+    mdn = MDNRegressor(**QUICK).fit(*table)
+    mdn.partial_fit(*table)
+    for leaf in _leaves(vars(mdn)):
+        assert leaf is None or type(leaf) in (np.ndarray, float, int, str, bool)
+    for array in _leaves(vars(mdn)):
+        if isinstance(array, np.ndarray):
+            assert array.dtype.kind in "fi"
+    json.dumps(mdn._architecture)
+
+
+def test_pickle_and_joblib_round_trip(fitted, table, tmp_path):
+    X, y = table
+    joblib.dump(fitted, tmp_path / "mdn.joblib")
+    mapped = joblib.load(tmp_path / "mdn.joblib", mmap_mode="r")
+    for loaded in (pickle.loads(pickle.dumps(fitted)), mapped, copy.copy(fitted)):
+        np.testing.assert_array_equal(loaded.logpdf(X, y), fitted.logpdf(X, y))
+
+
+def test_predictions_do_not_depend_on_later_parameters(fitted, table):
+    other = copy.deepcopy(fitted)
+    other.set_params(n_components=9, hidden_layer_sizes=(3, 3), activation="relu")
+    np.testing.assert_array_equal(other.predict(table[0]), fitted.predict(table[0]))
+
+
+def test_not_fitted(table):
+    mdn = MDNRegressor()
+    for use in (
+        mdn.predict,
+        mdn.predict_dist,
+        mdn.sample,
+        lambda X: mdn.score(*table),
+        lambda X: predict_dist(make_pipeline(mdn), X),
+        lambda X: predict_dist(GridSearchCV(mdn, {}), X),
+    ):
+        with pytest.raises(NotFittedError):
+            use(table[0])
+    assert not hasattr(mdn, "coefs_")
+
+
+# --- validation rows ------------------------------------------------------------------
+
+
+def test_given_validation_rows_are_used(table):
+    X, y = table
+    mdn = MDNRegressor(**QUICK).fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
+    score = mdn.score(X[80:], y[80:])
+    assert mdn.best_validation_score_ == pytest.approx(score, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "message"),
+    [
+        ({"X_val": [[0.0] * 3]}, "X_val is given without y_val"),
+        ({"y_val": [0.0]}, "y_val is given without X_val"),
+        ({"X_val": [[0.0] * 2], "y_val": [0.0]}, "X_val, y_val: X has 2 features"),
+        ({"X_val": [[0.0] * 3], "y_val": [np.nan]}, "X_val, y_val: Input y contains"),
+        (
+            {"X_val": [[0.0] * 3], "y_val": [[0.0, 1.0]]},
+            "X_val, y_val: y has 2 outputs",
+        ),
+        ({"X_val": [[0.0] * 3] * 2, "y_val": [0.0]}, "X_val, y_val: Found input"),
+    ],
+)
+def test_bad_validation_rows(table, held_out, message):
+    with pytest.raises(ValueError, match=message):
+        MDNRegressor(**QUICK).fit(*table, **held_out)
+    with pytest.raises(ValueError, match="early_stopping=False"):
+        MDNRegressor(early_stopping=False).fit(*table, **held_out)
+
+
+def test_best_epoch_is_kept(table):
+    """A learning rate that ruins the fit: the first epochs were better."""
+    X, y = table
+    mdn = MDNRegressor(
+        hidden_layer_sizes=(), learning_rate_init=0.5, max_iter=40, random_state=0
+    ).fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:])
+    assert mdn.best_validation_score_ > mdn.validation_scores_[-1]
+    score = mdn.score(X[60:], y[60:])
+    assert mdn.best_validation_score_ == pytest.approx(score, abs=1e-4)
+
+
+def test_patience(table):
+    X, y = table
+    options = {**QUICK, "max_iter": 60, "learning_rate_init": 0.5}
+    held_out = {"X_val": X[60:], "y_val": y[60:]}
+    patient = MDNRegressor(n_iter_no_change=None, **options)
+    assert patient.fit(X[:60], y[:60], **held_out).n_iter_ == 60
+    hasty = MDNRegressor(n_iter_no_change=3, **options).fit(X[:60], y[:60], **held_out)
+    best = int(np.argmax(hasty.validation_scores_)) + 1
+    assert hasty.n_iter_ == best + 3 < 60
+
+
+# --- going on -------------------------------------------------------------------------
+
+
+def test_warm_start_goes_on(table):
+    X, y = table
+    mdn = MDNRegressor(warm_start=True, early_stopping=False, **QUICK).fit(X, y)
+    first, center = mdn.loss_curve_, mdn._target_scaling["center"]
+    mdn.fit(X, y + 1)
+    assert mdn.n_iter_ == len(mdn.loss_curve_) == 10
+    assert mdn.loss_curve_[:5] == first
+    np.testing.assert_array_equal(mdn._target_scaling["center"], center)
+    cold = MDNRegressor(early_stopping=False, **QUICK).fit(X, y + 1)
+    assert mdn.loss_curve_[-1] < cold.loss_curve_[-1]
+
+
+def test_warm_start_needs_the_same_network(table):
+    X, y = table
+    mdn = MDNRegressor(warm_start=True, **QUICK).fit(X, y)
+    expected = mdn.predict(X)
+    with pytest.raises(ValueError, match=r"n_components is 3, but .* has 2"):
+        mdn.set_params(n_components=3).fit(X, y)
+    with pytest.raises(ValueError, match="n_outputs is 2"):
+        mdn.set_params(n_components=2).fit(X, np.column_stack([y, y]))
+    with pytest.raises(ValueError, match="X has 2 features"):
+        mdn.fit(X[:, :2], y)
+    np.testing.assert_array_equal(mdn.predict(X), expected)
+
+
+def test_partial_fit_learns(table):
+    X, y = table
+    mdn = MDNRegressor(n_components=2, hidden_layer_sizes=(16,), random_state=0)
+    for _ in range(30):
+        mdn.partial_fit(X, y)
+    assert mdn.n_iter_ == len(mdn.loss_curve_) == 30
+    assert mdn.loss_curve_[-1] < mdn.loss_curve_[0] - 0.2
+    assert mdn.validation_scores_ is None
+    # The state of the optimiser is kept: a fresh one makes other steps.
+    fresh = copy.deepcopy(mdn)
+    fresh._optimizer = None
+    step, other = mdn.partial_fit(X, y), fresh.partial_fit(X, y)
+    assert np.any(step._params != other._params)
+
+
+def test_partial_fit_draws_new_batches(table):
+    X, y = table
+    options = {**QUICK, "batch_size": 60, "learning_rate_init": 1e-9}
+    mdn = MDNRegressor(input_noise=0.5, **options)
+    losses = [mdn.partial_fit(X, y).loss_curve_[-1] for _ in range(3)]
+    assert len(set(losses)) == 3
+
+
+def test_partial_fit_freezes_scaling(table):
+    X, y = table
+    mdn = MDNRegressor(**QUICK).partial_fit(X, y)
+    view = copy.deepcopy(mdn._input_view)
+    mdn.partial_fit(10 * X, 10 * y)
+    for name, array in view.items():
+        np.testing.assert_array_equal(mdn._input_view[name], array)
+
+
+def test_partial_fit_has_no_rows_to_hold_out(table):
+    mdn = MDNRegressor(early_stopping=True)
+    assert not hasattr(mdn, "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit"):
+        mdn.partial_fit(*table)
+
+
+# --- watching -------------------------------------------------------------------------
+
+
+def test_callback_sees_every_epoch(table):
+    X, y = table
+    seen = []
+
+    def callback(epoch, losses, estimator_copy):
+        seen.append((epoch, losses, estimator_copy()))
+
+    mdn = MDNRegressor(callback=callback, **QUICK).fit(X, y)
+    assert [epoch for epoch, *_ in seen] == [1, 2, 3, 4, 5]
+    assert [losses["loss"] for _, losses, _ in seen] == mdn.loss_curve_
+    scores = [losses["validation_score"] for _, losses, _ in seen]
+    assert scores == mdn.validation_scores_
+    for epoch, _, fitted in seen:
+        assert fitted.n_iter_ == epoch
+        fitted.score(X, y)
+    predictions = [fitted.predict(X) for *_, fitted in seen]
+    assert not np.array_equal(predictions[0], predictions[-1])
+    best = int(np.argmax(scores))
+    np.testing.assert_array_equal(predictions[best], mdn.predict(X))
+
+
+def test_callback_without_validation(table):
+    losses = []
+    mdn = MDNRegressor(
+        callback=lambda epoch, shown, copy: losses.append(shown), **QUICK
+    )
+    mdn.set_params(early_stopping=False).fit(*table)
+    assert {shown["validation_score"] for shown in losses} == {None}
+
+
+def test_callback_stops(table):
+    mdn = MDNRegressor(callback=lambda epoch, *_: epoch == 3, **QUICK).fit(*table)
+    assert mdn.n_iter_ == 3
+
+
+def test_error_in_callback_leaves_the_earlier_fit(fitted, table):
+    X, y = table
+    mdn = copy.deepcopy(fitted).set_params(callback=lambda *_: 1 / 0)
+    state = pickle.dumps(vars(fitted)["_params"])
+    with pytest.raises(ZeroDivisionError):
+        mdn.fit(X[:, :2], y)
+    assert pickle.dumps(mdn._params) == state
+    assert mdn.n_features_in_ == 3
+    assert vars(mdn).keys() == vars(fitted).keys()
+
+
+def test_interrupt_keeps_the_best_so_far(table):
+    X, y = table
+
+    def interrupt(epoch, losses, estimator_copy):
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+    mdn = MDNRegressor(callback=interrupt, **QUICK)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        mdn.fit(X, y)
+    assert mdn.n_iter_ == 3
+    assert np.isfinite(mdn.score(X, y))
+
+
+def test_progress_bar(table, capsys):
+    MDNRegressor(**QUICK).fit(*table)
+    assert capsys.readouterr() == ("", "")
+    MDNRegressor(verbose=1, **QUICK).fit(*table)
+    shown = capsys.readouterr().err
+    assert "5/5" in shown
+    assert "loss=" in shown
+    assert "validation_score=" in shown
+
+
+@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn has no callbacks")
+def test_scikit_learn_callbacks(table):
+    from sklearn.callback import ScoringMonitor
+
+    X, y = table
+    monitor = ScoringMonitor(scoring="r2")
+    mdn = MDNRegressor(early_stopping=False, **QUICK)
+    mdn.set_callbacks(monitor).fit(X, y)
+    log = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert [row["task_id"] for row in log] == [0, 1, 2, 3, 4]
+    assert log[-1]["r2"] == r2_score(y, mdn.predict(X))
+    assert log[-1]["r2"] > log[0]["r2"]
+    assert not [name for name in vars(mdn) if "callback_fit_ctx" in name]
+
+
+@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn has no callbacks")
+def test_scikit_learn_callback_stops(table):
+    class Stop:
+        def __init__(self):
+            self.begun, self.ended = [], []
+
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            self.done = True
+
+        def on_fit_task_begin(self, estimator, context, *, X=None, y=None):
+            self.begun.append(context.task_name)
+            assert X.shape == (120, 3)
+            assert y.shape == (120,)
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            self.ended.append(context.task_name)
+            if fitted_estimator is not None:
+                fitted_estimator.predict([[0.0, 0.0, 0.0]])
+            return context.task_name == "epoch" and context.task_id == 1
+
+    stop = Stop()
+    mdn = MDNRegressor(**QUICK).set_callbacks(stop).fit(*table)
+    assert mdn.n_iter_ == 2
+    assert stop.begun == ["fit", "epoch", "epoch"]
+    assert stop.ended == ["epoch", "epoch", "fit"]
+    assert stop.done
+    mdn = MDNRegressor(callback=lambda epoch, *_: epoch == 3, **QUICK)
+    stop = Stop()
+    stop.on_fit_task_end = lambda estimator, context: False
+    assert mdn.set_callbacks(stop).fit(*table).n_iter_ == 3
+
+
+# --- predict_dist ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda mdn: make_pipeline(StandardScaler(), "passthrough", mdn),
+        lambda mdn: GridSearchCV(mdn, {"n_components": [2]}, cv=2),
+        lambda mdn: RandomizedSearchCV(mdn, {"n_components": [2]}, n_iter=1, cv=2),
+        lambda mdn: HalvingGridSearchCV(mdn, {"n_components": [2]}, cv=2),
+        lambda mdn: TransformedTargetRegressor(mdn),
+        lambda mdn: GridSearchCV(
+            make_pipeline(MinMaxScaler(), TransformedTargetRegressor(mdn)),
+            {"transformedtargetregressor__regressor__n_components": [2]},
+            cv=2,
+        ),
+    ],
+)
+def test_predict_dist_through_meta_estimators(table, wrap):
+    X, y = table
+    model = wrap(MDNRegressor(**QUICK)).fit(X, y)
+    distribution = predict_dist(model, X)
+    assert distribution.weights.shape == (120, 2)
+    np.testing.assert_allclose(distribution.mean(), model.predict(X), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        StandardScaler(),
+        StandardScaler(with_mean=False),
+        StandardScaler(with_std=False),
+        MinMaxScaler((-1, 5)),
+        MaxAbsScaler(),
+        RobustScaler(),
+        RobustScaler(with_centering=False),
+        RobustScaler(with_scaling=False),
+        make_pipeline(RobustScaler(), "passthrough", MinMaxScaler(), StandardScaler()),
+    ],
+)
+def test_affine_target_transformers_are_exact(table, two_outputs, transformer):
+    for X, y in (table, two_outputs):
+        model = TransformedTargetRegressor(
+            MDNRegressor(**QUICK), transformer=transformer
+        )
+        model.fit(X, y)
+        scaled = model.transformer_.transform(y.reshape(120, -1))
+        slope = np.ptp(scaled, axis=0) / np.ptp(y.reshape(120, -1), axis=0)
+        inner = model.regressor_.logpdf(X, scaled) + np.log(slope).sum()
+        np.testing.assert_allclose(predict_dist(model, X).logpdf(y), inner, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"transformer": PowerTransformer()},
+        {"transformer": MinMaxScaler(clip=True)},
+        {"transformer": FunctionTransformer(np.log1p, np.expm1)},
+        {"func": np.log1p, "inverse_func": np.expm1},
+    ],
+)
+def test_other_target_transformers_are_refused(table, target):
+    X, y = table
+    model = TransformedTargetRegressor(MDNRegressor(**QUICK), **target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model.fit(X, np.abs(y))
+    with pytest.raises(TypeError, match=r"must be affine.*Got"):
+        predict_dist(model, X)
+
+
+def test_models_without_distribution_are_refused(table):
+    X, y = table
+    with pytest.raises(TypeError, match="LinearRegression gives no distribution"):
+        predict_dist(make_pipeline(LinearRegression()).fit(X, y), X)
+    search = GridSearchCV(MDNRegressor(**QUICK), {}, cv=2, refit=False).fit(X, y)
+    with pytest.raises(AttributeError, match="refit=False"):
+        predict_dist(search, X)
+
+
+def test_cross_validation_approaches_the_truth():
+    X, y, logpdf = datasets.make_bimodal(2000, return_density=True, random_state=0)
+    scores = cross_val_score(MDNRegressor(random_state=0), X, y, cv=3)
+    assert abs(np.mean(scores) - np.mean(logpdf(X, y))) < 0.1
