@@ -15,12 +15,13 @@ from skmdn._fitting import (
     check_device,
     fitted_attributes,
     hold_out,
+    needs_no_held_out_rows,
     new_generator,
     start_model,
     training_options,
 )
 from skmdn._kernels.activations import ACTIVATIONS
-from skmdn._model import Model
+from skmdn._model import Model, is_fitted
 from skmdn._scaling import merge_duplicates
 from skmdn._sklearn import (
     CallbackSupportMixin,
@@ -37,12 +38,6 @@ from skmdn._watch import Watch
 
 # Rows whose components are in memory at a time when only a summary is asked for.
 _ROWS_AT_ONCE = 16384
-
-
-def _trains_without_held_out_rows(estimator):
-    if estimator.early_stopping is True:
-        raise AttributeError("partial_fit does not support early_stopping=True.")
-    return True
 
 
 class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
@@ -78,15 +73,14 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         training. It falls to zero with the learning rate.
     learning_rate_init : "auto" or float, default="auto"
         Learning rate of the first step; a cosine takes it to zero over `max_iter`
-        epochs. "auto": 0.01, less for layers of more than 64 units.
+        epochs. "auto": 0.01, less for wide layers.
     batch_size : "auto" or int, default="auto"
         Rows of a step. "auto": 32 to 4096, by the number of rows.
     max_iter : "auto" or int, default="auto"
         Epochs. "auto": 10 for a million rows, 200 and more for a few hundred.
     early_stopping : "auto" or bool, default="auto"
-        Whether to hold rows out and keep the parameters of the epoch at which their
-        log-likelihood was greatest. "auto": with 100 or more distinct rows, or
-        with validation rows given to `fit`.
+        Whether to hold rows out and keep the parameters of the epoch that made them
+        most likely. "auto": with 100 or more distinct rows, or `X_val` given to `fit`.
     validation_fraction : float, default=0.1
         Part of the rows that is held out.
     n_iter_no_change : "auto", int or None, default="auto"
@@ -271,7 +265,7 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             For data or parameters that cannot be used; an earlier fit is then kept.
         """
         check_device(self.device)
-        previous = Model.of(self) if self.warm_start and self._is_fitted() else None
+        previous = Model.of(self) if self.warm_start and is_fitted(self) else None
         table = check_table(self, X, y, sample_weight, reset=previous is None)
         rng = new_generator(self.random_state)
         rows = merge_duplicates(*table[:3])
@@ -296,7 +290,7 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self._store(fitted)
         return self
 
-    @available_if(_trains_without_held_out_rows)
+    @available_if(needs_no_held_out_rows)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch on the given rows, at a constant learning rate.
@@ -325,7 +319,7 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             If ``early_stopping=True``.
         """
         check_device(self.device)
-        previous = Model.of(self) if self._is_fitted() else None
+        previous = Model.of(self) if is_fitted(self) else None
         table = check_table(self, X, y, sample_weight, reset=previous is None)
         rng = new_generator(self.random_state)
         if previous is not None:
@@ -489,9 +483,6 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         tags.regressor_tags.poor_score = True  # The score is a log-likelihood.
         return tags
-
-    def _is_fitted(self):
-        return hasattr(self, "_params")
 
     def _distributions(self, X):
         """Conditional distributions, a limited number of rows at a time."""

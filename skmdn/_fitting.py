@@ -41,6 +41,13 @@ def hold_out(estimator, rows, table, X_val, y_val, rng):
     return [part[~held_out] for part in rows], [part[held_out] for part in rows]
 
 
+def needs_no_held_out_rows(estimator):
+    """Whether there is a `partial_fit`, which holds no rows out."""
+    if estimator.early_stopping is True:
+        raise AttributeError("partial_fit does not support early_stopping=True.")
+    return True
+
+
 def start_model(estimator, rows, previous, rng):
     """Return an initialised model, or `previous` to go on with."""
     n, n_outputs = len(rows[0]), rows[1].shape[1]

@@ -123,3 +123,8 @@ class Model(NamedTuple):
     def trainable(self):
         """Return a copy whose parameters the kernels may change."""
         return self._replace(params=aligned_copy(self.params, np.float32))
+
+
+def is_fitted(estimator):
+    """Whether `Model.of` finds a model on the estimator."""
+    return hasattr(estimator, "_params")

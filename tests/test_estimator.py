@@ -62,15 +62,15 @@ def two_outputs(table):
 def test_learns_two_branches():
     rng = np.random.RandomState(0)
     X = rng.uniform(-1, 1, size=(1000, 1))
-    y = rng.choice([-1.0, 1.0], 1000) * (2 + X[:, 0]) + 0.1 * rng.normal(size=1000)
+    y = rng.choice([-1.0, 1.0], 1000) * (2 + X[:, 0]) + 0.3 * rng.normal(size=1000)
     mdn = MDNRegressor(random_state=0).fit(X, y)
-    truth = -np.log(0.1) - 0.5 * np.log(2 * np.pi * np.e) - np.log(2)
+    truth = -np.log(0.3) - 0.5 * np.log(2 * np.pi * np.e) - np.log(2)
     assert truth - 0.15 < mdn.score(X, y) < truth + 0.15
     distribution = mdn.predict_dist([[0.5]])
-    assert distribution.pdf(2.5)[0] > 1.0
-    assert distribution.pdf(-2.5)[0] > 1.0
+    assert distribution.pdf(2.5)[0] > 0.4  # The truth is 0.66 at both.
+    assert distribution.pdf(-2.5)[0] > 0.4
     assert distribution.pdf(0.0)[0] < 0.01
-    np.testing.assert_allclose(mdn.predict([[0.5]]), 0.0, atol=0.5)
+    np.testing.assert_allclose(mdn.predict([[0.5]]), 0.0, atol=1.0)
 
 
 @pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
