@@ -1,4 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Mixture density networks for scikit-learn."""
 
-__version__ = "0.1.0.dev0"
+from skmdn._estimator import MDNRegressor
+from skmdn._predict_dist import predict_dist
+from skmdn._versions import show_versions
+from skmdn.distribution import MixtureDistribution
+
+__all__ = ["MDNRegressor", "MixtureDistribution", "predict_dist", "show_versions"]
+
+__version__ = "0.1.0"
