@@ -52,10 +52,7 @@ def _density_image(axes, density, extent):
 
 def _densities_at(model, X, y_grid):
     """Conditional densities on a grid of answers: (n_grid, n_rows)."""
-    mixture = predict_dist(model, X)
-    z = (y_grid[:, None, None] - mixture.means) / mixture.scales
-    pdf = np.exp(-0.5 * z**2) / (np.sqrt(2 * np.pi) * mixture.scales)
-    return np.sum(mixture.weights * pdf, axis=2)
+    return predict_dist(model, X).pdf(y_grid[None, :]).T
 
 
 def draw_iris(fitted, path):
@@ -216,14 +213,11 @@ def animate_training(solved, frames, path, *, seconds=8):
     problem, X, y = solved.problem, solved.X, solved.y
     figure = Figure(figsize=(8.5, 3.9), dpi=90, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    left.scatter(X[:, 0], y, color=GREY, label="data", **_DOTS)
-    moving = left.scatter(
-        X[:, 0], frames[0].samples, color=VERMILION, label="samples", **_DOTS
-    )
+    left.scatter(X[:, 0], y, color=GREY, **_DOTS)
+    moving = left.scatter(X[:, 0], frames[0].samples, color=VERMILION, **_DOTS)
     spread = np.ptp(y)
     left.set_ylim(y.min() - 0.3 * spread, y.max() + 0.3 * spread)
     left.set(xlabel=problem.x_label, ylabel=problem.y_label)
-    left.legend(loc="upper left", fontsize=8, framealpha=0.9)
     title = left.set_title(" ", fontsize=10)
 
     epochs = [frame.epoch for frame in frames]
@@ -246,7 +240,9 @@ def animate_training(solved, frames, path, *, seconds=8):
     with writer.saving(figure, path, dpi=90):
         for index, frame in enumerate([*frames, *[frames[-1]] * 2 * pace]):
             moving.set_offsets(np.column_stack([X[:, 0], frame.samples]))
-            title.set_text(f"{problem.name}, epoch {frame.epoch}")
+            title.set_text(
+                f"{problem.name}, epoch {frame.epoch}: data (grey), samples (orange)"
+            )
             trace.set_data(epochs[: index + 1], scales[: index + 1])
             point.set_data([frame.epoch], [frame.scale])
             writer.grab_frame()

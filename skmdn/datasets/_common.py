@@ -11,6 +11,10 @@ from sklearn.utils import check_random_state, check_scalar, check_X_y
 def generator(n_samples, random_state):
     """Validate what every generator takes; return the random number generator."""
     check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
+    if random_state is None:
+        return (
+            np.random.RandomState()
+        )  # Fresh, where scikit-learn takes the global one.
     return check_random_state(random_state)
 
 
