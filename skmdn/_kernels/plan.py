@@ -102,7 +102,8 @@ def make_plan(n_features, n_inputs, hidden_layer_sizes, component, n_members):
     def reserve(n_rows):
         nonlocal position
         start = position
-        position += n_rows * BLOCK
+        # One cache line between blocks: addresses equal modulo 4096 stall the core.
+        position += n_rows * BLOCK + PADDING
         return start
 
     for layer in layers:
