@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Weights, means and scales of the components along one input."""
+
+import numpy as np
+
+from skmdn._predict_dist import predict_dist
+from skmdn.inspection._inputs import (
+    columns,
+    dist_along,
+    feature_name,
+    grid_along,
+    one_output,
+    target_name,
+)
+from skmdn.inspection._style import (
+    BLACK,
+    CYCLE,
+    legend_above,
+    logarithmic,
+    several_axes,
+)
+
+LINE_STYLES = ("-", "--")
+
+
+class ComponentDisplay:
+    """Weights, means and scales of the components along one input.
+
+    The means and scales of a component are drawn where it carries weight, since they
+    mean nothing elsewhere. See `from_estimator`. All parameters are stored as
+    attributes.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_points,)
+        Increasing values of the input.
+    dist : MixtureDistribution
+        Distribution at each of them, one output.
+    feature_name, target_name : str, default="x0", "y"
+        Labels of the axes.
+    x_data, y_data : ndarray of shape (n_samples,), default=None
+        Observations to show behind the means.
+
+    Attributes
+    ----------
+    components_ : ndarray of int
+        Which components are shown.
+    weight_lines_, mean_lines_, scale_lines_ : list of Line2D
+        Their lines.
+    scatter_ : PathCollection or None
+        The observations.
+    axes_ : ndarray of shape (3,)
+        Axes of weights, means and scales.
+    ax_ : Axes
+        The first of them.
+    figure_ : Figure
+        The figure.
+
+    See Also
+    --------
+    ConditionalDensityDisplay : The density that the components make up.
+
+    Examples
+    --------
+    >>> from skmdn import MDNRegressor
+    >>> from skmdn.datasets import make_inverse_sine
+    >>> from skmdn.inspection import ComponentDisplay
+    >>> X, y = make_inverse_sine(random_state=0)
+    >>> mdn = MDNRegressor(3, max_iter=20, random_state=0).fit(X, y)
+    >>> ComponentDisplay.from_estimator(mdn, X, y)
+    <...ComponentDisplay object at ...>
+    """
+
+    def __init__(
+        self,
+        values,
+        dist,
+        *,
+        feature_name="x0",
+        target_name="y",
+        x_data=None,
+        y_data=None,
+    ):
+        self.values = values
+        self.dist = dist
+        self.feature_name = feature_name
+        self.target_name = target_name
+        self.x_data = x_data
+        self.y_data = y_data
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        feature=0,
+        others="median",
+        target=None,
+        grid_resolution=200,
+        ax=None,
+        **kwargs,
+    ):
+        """Draw from a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted `MDNRegressor`, or pipeline or search around one.
+        X : array or data frame of shape (n_samples, n_features)
+            Gives the range of the input and the values of the others.
+        y : array-like of shape (n_samples,), default=None
+            Observations to show behind the means.
+        feature : int or str, default=0
+            The input to vary, by position or name.
+        others : "median" or array-like of shape (n_features,), default="median"
+            "median": hold the other inputs at an observed value near the middle (not
+            numeric: the most frequent one); an array: at the values of this row.
+        target : int, default=None
+            Which output to show; needed if there are several.
+        grid_resolution : int, default=200
+            Number of values of the input.
+        ax : matplotlib Axes or array of three, default=None
+            One gives its place to the three panels; None makes a figure.
+        **kwargs
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : ComponentDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no such feature, output or way to treat the others.
+        ImportError
+            If matplotlib is not installed.
+        """
+        if isinstance(others, str) and others != "median":
+            raise ValueError(
+                f'others must be "median" or the values of a row; got {others!r}: '
+                "components have no average."
+            )
+        name = feature_name(X, feature)
+        values = grid_along(X, name, grid_resolution)
+        dist = dist_along(
+            lambda rows: predict_dist(estimator, rows), X, name, values, others=others
+        )
+        dist, y_data = one_output(dist, y, target)
+        display = cls(
+            values,
+            dist,
+            feature_name=name,
+            target_name=target_name(y, target),
+            x_data=None if y is None else columns(X)[name],
+            y_data=y_data,
+        )
+        return display.plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, max_components=8, min_weight=0.02):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array of three, default=None
+            One gives its place to the three panels; None makes a figure.
+        max_components : int, default=8
+            Only those with the greatest average weight are shown, 14 at most.
+        min_weight : float, default=0.02
+            Means and scales are drawn where the weight is at least this.
+
+        Returns
+        -------
+        display : ComponentDisplay
+
+        Raises
+        ------
+        ValueError
+            If `max_components` is not between 1 and 14.
+        ImportError
+            If matplotlib is not installed.
+        """
+        limit = len(CYCLE) * len(LINE_STYLES)
+        if max_components not in range(1, limit + 1):
+            raise ValueError(
+                f"max_components must be an integer from 1 to {limit}; "
+                f"got {max_components!r}."
+            )
+        self.axes_ = several_axes(ax, 3, 1, height=4.2, sharex=True)
+        top, middle, bottom = self.axes_
+        average = self.dist.weights.mean(axis=0)
+        self.components_ = np.sort(np.argsort(-average, kind="stable")[:max_components])
+        self.scatter_ = None
+        if self.y_data is not None:
+            style = {"s": 4, "color": BLACK, "alpha": 0.2, "linewidths": 0}
+            self.scatter_ = middle.scatter(self.x_data, self.y_data, **style)
+        self._draw_lines(min_weight)
+        top.set(ylabel="weight", ylim=(-0.03, 1.03))
+        middle.set(ylabel=f"mean of {self.target_name}")
+        bottom.set(ylabel="scale", xlabel=self.feature_name)
+        logarithmic(bottom)
+        for axes in (top, middle):
+            axes.tick_params(labelbottom=False)
+        top.set_xlim(self.values[0], self.values[-1])
+        top.figure.align_ylabels(self.axes_)
+        legend_above(
+            top, n_cols=8, title="component", handlelength=1.2, columnspacing=0.8
+        )
+        self.ax_, self.figure_ = top, top.figure
+        return self
+
+    def _draw_lines(self, min_weight):
+        weights, means, scales = self.dist.weights, self.dist.means, self.dist.scales
+        faint = weights < min_weight
+        panels = (
+            (weights, False, "weight_lines_"),
+            (means, True, "mean_lines_"),
+            (scales, True, "scale_lines_"),
+        )
+        for axes, (parameter, hide, name) in zip(self.axes_, panels, strict=True):
+            shown = np.where(faint & hide, np.nan, parameter)
+            lines = []
+            for place, component in enumerate(self.components_):
+                again, colour = divmod(place, len(CYCLE))
+                lines += axes.plot(
+                    self.values,
+                    shown[:, component],
+                    color=CYCLE[colour],
+                    linestyle=LINE_STYLES[again],
+                    linewidth=1.2,
+                    label=str(component),
+                )
+            setattr(self, name, lines)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From an estimator and data to what a picture shows: rows, names, distributions."""
+
+import numbers
+
+import numpy as np
+from sklearn.utils import check_array, check_random_state
+
+from skmdn.distribution import MixtureDistribution
+
+
+def target_name(y, target=None):
+    """Name of a Series or of a column of a frame, "y" for plain arrays."""
+    if hasattr(y, "columns"):
+        return str(list(y.columns)[target or 0])
+    name = getattr(y, "name", None)
+    if name:
+        return str(name)
+    return "y" if target is None else f"y{target}"
+
+
+def target_names(y, n_outputs):
+    """Names of all outputs, "y0", "y1", ... for plain arrays."""
+    return [target_name(y, j) for j in range(n_outputs)]
+
+
+def one_output(dist, y, target):
+    """Reduce to the output that a picture shows.
+
+    Parameters
+    ----------
+    dist : MixtureDistribution
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
+    target : int or None
+        Output to show; may be None if there is only one.
+
+    Returns
+    -------
+    dist : MixtureDistribution
+        With one output.
+    y : ndarray of shape (n_samples,) or None
+
+    Raises
+    ------
+    ValueError
+        If `target` is missing or out of range.
+    """
+    if dist.n_outputs > 1:
+        if target not in range(dist.n_outputs):
+            raise ValueError(
+                f"target must say which of the {dist.n_outputs} outputs to show, 0 to "
+                f"{dist.n_outputs - 1}; got {target!r}."
+            )
+        dist = dist.marginal(target)
+    elif target not in (None, 0):
+        raise ValueError(f"target must be None or 0 for one output; got {target!r}.")
+    if y is None:
+        return dist, None
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    return dist, y if y.ndim == 1 else y[:, target or 0]
+
+
+def columns(X):
+    """Names and values of the columns of an array or data frame, in order."""
+    if hasattr(X, "columns"):
+        return {str(name): np.asarray(X[name]) for name in X.columns}
+    X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    return {f"x{j}": X[:, j] for j in range(X.shape[1])}
+
+
+def like(X, values, feature):
+    """Build a table of the kind of `X` from columns, with its data types.
+
+    Parameters
+    ----------
+    X : array or data frame (pandas, polars)
+    values : dict of str to ndarray
+        The columns, as `columns` returns them.
+    feature : str
+        The column whose type may change: it is varied over real numbers.
+    """
+    if not hasattr(X, "columns"):
+        return np.column_stack(list(values.values()))
+    table = type(X)({name: list(values[str(name)]) for name in X.columns})
+    if hasattr(X, "cast"):  # polars
+        types = {name: kind for name, kind in X.schema.items() if name != feature}
+        return table.cast(types)
+    return table.astype({name: X[name].dtype for name in X.columns if name != feature})
+
+
+def feature_name(X, feature):
+    """Name of a feature given by number or name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such feature.
+    """
+    names = list(columns(X))
+    if isinstance(feature, numbers.Integral) and 0 <= feature < len(names):
+        return names[feature]
+    if feature in names:
+        return feature
+    raise ValueError(
+        f"feature must be a column number below {len(names)}"
+        + (f" or one of {names}" if hasattr(X, "columns") else "")
+        + f"; got {feature!r}."
+    )
+
+
+def typical_row(X):
+    """Find an observed value near the middle of every column: median or mode."""
+    row = {}
+    for name, column in columns(X).items():
+        if np.issubdtype(column.dtype, np.number):
+            row[name] = np.quantile(column, 0.5, method="lower")
+        else:
+            found, counts = np.unique(column.astype(str), return_counts=True)
+            row[name] = column[column.astype(str) == found[counts.argmax()]][0]
+    return row
+
+
+def grid_along(X, feature, n_points):
+    """Evenly spaced values over the range of a column.
+
+    Raises
+    ------
+    ValueError
+        If the column is not numeric or is constant.
+    """
+    column = columns(X)[feature]
+    if not np.issubdtype(column.dtype, np.number):
+        raise ValueError(f"feature {feature!r} must be numeric to be varied.")
+    low, high = float(column.min()), float(column.max())
+    if not low < high:
+        raise ValueError(f"feature {feature!r} is constant ({low}): nothing to vary.")
+    return np.linspace(low, high, n_points)
+
+
+def dist_along(
+    predict, X, feature, values, *, others="median", subsample=50, random_state=None
+):
+    """Distribution along one feature, the others held or averaged over.
+
+    Parameters
+    ----------
+    predict : callable
+        ``predict(X)`` returning a MixtureDistribution.
+    X : array or data frame of shape (n_samples, n_features)
+    feature : str
+    values : ndarray of shape (n_points,)
+    others : {"median", "average"} or array-like of shape (n_features,)
+        Hold the other features at typical values or at those of a row; or average the
+        densities over (at most `subsample`) rows, which is a partial dependence.
+
+    Returns
+    -------
+    dist : MixtureDistribution of n_points rows
+
+    Raises
+    ------
+    ValueError
+        If `others` is none of these.
+    """
+    table = columns(X)
+    if isinstance(others, str) and others == "average":
+        n_samples = len(table[feature])
+        rng = check_random_state(random_state)
+        n_rows = min(n_samples, subsample)
+        rows = np.sort(rng.choice(n_samples, n_rows, replace=False))
+        held = {
+            name: np.tile(column[rows], len(values)) for name, column in table.items()
+        }
+    else:
+        n_rows = 1
+        row = _held_row(X, others)
+        held = {name: np.array([row[name]] * len(values)) for name in table}
+    held[feature] = np.repeat(values, n_rows)
+    return average_rows(predict(like(X, held, feature)), n_rows)
+
+
+def _held_row(X, others):
+    if isinstance(others, str):
+        if others != "median":
+            raise ValueError(
+                'others must be "median", "average" or the values of a row; '
+                f"got {others!r}."
+            )
+        return typical_row(X)
+    names, row = list(columns(X)), np.asarray(others, dtype=object).ravel()
+    if len(row) != len(names):
+        raise ValueError(
+            f"others must hold {len(names)} values, one a feature; got {len(row)}."
+        )
+    return {
+        name: column.dtype.type(value)
+        for (name, column), value in zip(columns(X).items(), row, strict=True)
+    }
+
+
+def average_rows(dist, n_rows):
+    """Mean density of every `n_rows` consecutive rows: a longer mixture."""
+    if n_rows == 1:
+        return dist
+    weights, means, scales = dist.weights, dist.means, dist.scales
+    shape = (len(dist) // n_rows, n_rows * dist.n_components)
+    return MixtureDistribution(
+        weights.reshape(shape) / n_rows,
+        means.reshape(shape + means.shape[2:]),
+        scales.reshape(shape + scales.shape[2:]),
+    )

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What pictures ask of distributions: where to evaluate them, regions and modes."""
+
+import numpy as np
+
+from skmdn.distribution import MixtureDistribution
+
+
+def points_of(row, n_points, include=()):
+    """Choose points to draw a density at: evenly, and more where it is concentrated.
+
+    Parameters
+    ----------
+    row : MixtureDistribution
+        One row, one output.
+    n_points : int
+        Points of each kind.
+    include : array-like of float, default=()
+        Further points.
+
+    Returns
+    -------
+    points : ndarray of shape (at most 2 * n_points + len(include),)
+        In increasing order.
+    """
+    low, high = row.ppf(0.002).item(), row.ppf(0.998).item()
+    levels = (np.arange(n_points) + 0.5) / n_points
+    include = np.ravel(include)
+    concentrated = np.concatenate([row.ppf(levels[None, :])[0], include])
+    low, high = np.min(include, initial=low), np.max(include, initial=high)
+    return np.unique(np.concatenate([np.linspace(low, high, n_points), concentrated]))
+
+
+def pair_of_outputs(dist, targets):
+    """Joint distribution of two outputs, the others integrated out.
+
+    Raises
+    ------
+    ValueError
+        If `targets` are not two different outputs.
+    """
+    valid = range(dist.n_outputs)
+    pair = tuple(targets)
+    if len(pair) != 2 or pair[0] == pair[1] or any(j not in valid for j in pair):
+        raise ValueError(
+            f"targets must be two different outputs, 0 to {dist.n_outputs - 1}; "
+            f"got {targets!r}."
+        )
+    scales = np.broadcast_to(dist.scales, dist.means.shape)
+    return MixtureDistribution(
+        dist.weights, dist.means[..., list(pair)], scales[..., list(pair)]
+    )
+
+
+def hdr_intervals(row, coverage):
+    """Highest-density region of one row, as an array of shape (n_intervals, 2)."""
+    return row.hdr(coverage)[0]
+
+
+def mode_points(dist):
+    """All modes of all rows: the numbers of their rows, and where they are."""
+    modes = dist.modes()
+    rows = np.repeat(np.arange(len(dist)), [len(found) for found in modes])
+    return rows, np.concatenate(modes)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Log-likelihood by epoch."""
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skmdn.inspection._style import BLUE, ORANGE, legend_above, one_axes
+
+
+class TrainingCurveDisplay:
+    """Training and validation log-likelihood after every epoch.
+
+    See `from_estimator`. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_iter,)
+        Negative log-likelihood of the training rows during every epoch, in nats per
+        row.
+    validation_scores : array-like of shape (n_iter,), default=None
+        Log-likelihood of the held-out rows after every epoch, in nats per row.
+
+    Attributes
+    ----------
+    training_line_ : Line2D
+        Log-likelihood of the training rows.
+    validation_line_ : Line2D or None
+        Log-likelihood of the held-out rows.
+    best_marker_ : Line2D or None
+        The epoch with the best validation score, whose parameters are kept.
+    ax_ : Axes
+        The axes.
+    figure_ : Figure
+        The figure.
+
+    Examples
+    --------
+    >>> from skmdn.inspection import TrainingCurveDisplay
+    >>> TrainingCurveDisplay([2.0, 1.5, 1.2], [-1.9, -1.6, -1.7]).plot()
+    <...TrainingCurveDisplay object at ...>
+    """
+
+    def __init__(self, loss_curve, validation_scores=None):
+        self.loss_curve = loss_curve
+        self.validation_scores = validation_scores
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+        """Draw from a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted `MDNRegressor`, or pipeline or search around one.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        **kwargs
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+
+        Raises
+        ------
+        TypeError
+            If there is no estimator with a loss curve inside.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_is_fitted(estimator)
+        network = _innermost(estimator)
+        if not hasattr(network, "loss_curve_"):
+            raise TypeError(
+                f"{type(network).__name__} has no loss_curve_: expected a fitted "
+                "MDNRegressor, or a pipeline or search around one."
+            )
+        scores = getattr(network, "validation_scores_", None)
+        return cls(network.loss_curve_, scores).plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, line_kwargs=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        line_kwargs : dict, default=None
+            Passed to ``ax.plot`` for both curves.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = one_axes(ax)
+        style = {"linewidth": 1.2} | (line_kwargs or {})
+        training = -np.asarray(self.loss_curve, dtype=np.float64)
+        epochs = np.arange(1, len(training) + 1)
+        (self.training_line_,) = ax.plot(
+            epochs, training, **({"color": BLUE, "label": "training"} | style)
+        )
+        self.validation_line_ = self.best_marker_ = None
+        if self.validation_scores is not None:
+            scores = np.asarray(self.validation_scores, dtype=np.float64)
+            # Scores of a later stage may begin after training without validation rows.
+            epochs = epochs[len(epochs) - len(scores) :]
+            (self.validation_line_,) = ax.plot(
+                epochs, scores, **({"color": ORANGE, "label": "validation"} | style)
+            )
+            best = scores.argmax()
+            (self.best_marker_,) = ax.plot(
+                epochs[best], scores[best], "o", color=ORANGE, label="best epoch"
+            )
+        ax.set(xlabel="epoch", ylabel="log-likelihood per row (nats)")
+        legend_above(ax, n_cols=3)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _innermost(estimator):
+    """Walk down to the estimator that was trained."""
+    while not hasattr(estimator, "loss_curve_"):
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+            continue
+        for name in ("best_estimator_", "regressor_", "estimator_"):
+            if hasattr(estimator, name):
+                estimator = getattr(estimator, name)
+                break
+        else:
+            break
+    return estimator

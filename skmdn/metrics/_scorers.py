@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Metrics as scorers: ``scorer(estimator, X, y)`` for searches and cross-validation."""
+
+from dataclasses import dataclass, replace
+
+from sklearn import get_config
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from skmdn._distribution.checks import check_open_unit
+from skmdn._predict_dist import predict_dist
+from skmdn.metrics._calibration import coverage_score
+from skmdn.metrics._checks import check_probabilities
+from skmdn.metrics._scores import crps_score, log_likelihood_score, pinball_loss
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class _DistScorer:
+    """Score what ``predict_dist`` gives; see `make_dist_scorer`.
+
+    scikit-learn's own scorers can call a method of the estimator only, which fails for
+    pipelines and searches, so this follows their protocol with public names. It never
+    changes: the scorers of the package are shared by everyone who imports them.
+    """
+
+    score_func: object
+    sign: int
+    kwargs: dict
+    request: bool | str | None = None
+
+    def __call__(self, estimator, X, y_true, sample_weight=None):
+        """Score the distributions that a fitted `estimator` predicts for `X`.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted `MDNRegressor`, or pipeline or search around one.
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Observed targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Greater is better.
+        """
+        dist = predict_dist(estimator, X)
+        score = self.score_func(
+            y_true, dist, sample_weight=sample_weight, **self.kwargs
+        )
+        return self.sign * score
+
+    def set_score_request(self, *, sample_weight):
+        """Return a scorer that asks for weights when metadata routing is enabled.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True: ask for `sample_weight`; False: do without; str: ask for the metadata
+            of that name; None: raise an error if weights are passed to the search.
+
+        Returns
+        -------
+        scorer : callable
+            A new scorer; this one stays as it is.
+
+        Raises
+        ------
+        RuntimeError
+            If metadata routing is not enabled.
+        """
+        if not get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "This method is only available when metadata routing is enabled. You "
+                "can enable it using sklearn.set_config(enable_metadata_routing=True)."
+            )
+        return replace(self, request=sample_weight)
+
+    def get_metadata_routing(self):
+        """Tell scikit-learn which metadata this scorer asks for.
+
+        Returns
+        -------
+        routing : MetadataRequest
+        """
+        routing = MetadataRequest(owner=self)
+        routing.score.add_request(param="sample_weight", alias=self.request)
+        return routing
+
+    def _accept_sample_weight(self):
+        """Tell searches without metadata routing that weights may be passed."""
+        return True
+
+    def __repr__(self):
+        sign = "" if self.sign > 0 else ", greater_is_better=False"
+        kwargs = "".join(f", {name}={value}" for name, value in self.kwargs.items())
+        return f"make_dist_scorer({self.score_func.__name__}{sign}{kwargs})"
+
+
+def make_dist_scorer(score_func, *, greater_is_better=True, **kwargs):
+    """Make a scorer of a metric of distributions, like scikit-learn's `make_scorer`.
+
+    Parameters
+    ----------
+    score_func : callable
+        ``score_func(y_true, dist, *, sample_weight=None, **kwargs)`` returning a float.
+        A function of a module can be pickled and sent to processes; a lambda cannot.
+    greater_is_better : bool, default=True
+        If False the scorer returns the negative of the metric.
+    **kwargs
+        Passed to `score_func`.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sample_weight=None)``. It works for everything that
+        `skmdn.predict_dist` works for, and with
+        ``scorer.set_score_request(sample_weight=True)`` under metadata routing.
+
+    Examples
+    --------
+    >>> from skmdn.metrics import interval_score, make_dist_scorer
+    >>> make_dist_scorer(interval_score, greater_is_better=False, coverage=0.8)
+    make_dist_scorer(interval_score, greater_is_better=False, coverage=0.8)
+    """
+    if not callable(score_func):
+        raise TypeError(
+            f"score_func must be callable, got {type(score_func).__name__}."
+        )
+    return _DistScorer(score_func, 1 if greater_is_better else -1, kwargs)
+
+
+log_likelihood_scorer = make_dist_scorer(log_likelihood_score)
+neg_crps_scorer = make_dist_scorer(crps_score, greater_is_better=False)
+
+
+def neg_pinball_scorer(q):
+    """Make a scorer of the negative pinball loss at level `q`.
+
+    Parameters
+    ----------
+    q : float or array-like of floats
+        Level of the quantile, in (0, 1); the loss is averaged over several.
+
+    Returns
+    -------
+    scorer : callable
+        Greater is better; see `make_dist_scorer`.
+
+    Raises
+    ------
+    ValueError
+        If `q` is not in (0, 1).
+
+    Examples
+    --------
+    >>> from skmdn.metrics import neg_pinball_scorer
+    >>> neg_pinball_scorer(0.9)
+    make_dist_scorer(pinball_loss, greater_is_better=False, q=0.9)
+    """
+    check_probabilities("q", q)
+    return make_dist_scorer(pinball_loss, greater_is_better=False, q=q)
+
+
+def coverage_scorer(level):
+    """Make a scorer of the part of observations inside their central interval.
+
+    It reports; it is no criterion to select by, since the widest intervals cover most.
+    Use it beside a proper score:
+    ``GridSearchCV(..., scoring={"crps": neg_crps_scorer, "coverage":
+    coverage_scorer(0.9)}, refit="crps")``.
+
+    Parameters
+    ----------
+    level : float
+        Probability of the central interval, in (0, 1).
+
+    Returns
+    -------
+    scorer : callable
+        Its value should be near `level`; see `make_dist_scorer`.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not in (0, 1).
+
+    Examples
+    --------
+    >>> from skmdn.metrics import coverage_scorer
+    >>> coverage_scorer(0.9)
+    make_dist_scorer(coverage_score, coverage=0.9)
+    """
+    check_open_unit("level", level)
+    return make_dist_scorer(coverage_score, coverage=level)
