@@ -11,12 +11,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn._components import COMPONENTS
+from skmdn._distribution.checks import new_generator
 from skmdn._fitting import (
     check_device,
     fitted_attributes,
     hold_out,
     needs_no_held_out_rows,
-    new_generator,
     start_model,
     training_options,
 )

@@ -6,20 +6,12 @@ from numbers import Integral
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.utils import check_random_state
 
 from skmdn import _auto
 from skmdn._model import Model
 from skmdn._scaling import merge_duplicates
 from skmdn._sklearn import check_held_out
 from skmdn._training import Options
-
-
-def new_generator(random_state):
-    """Return a `RandomState`; None is fresh entropy, never NumPy's global generator."""
-    if random_state is None:
-        return np.random.RandomState()
-    return check_random_state(random_state)
 
 
 def hold_out(estimator, rows, table, X_val, y_val, rng):

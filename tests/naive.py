@@ -10,7 +10,6 @@ import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-
 # --- scaling --------------------------------------------------------------------------
 
 
@@ -42,7 +41,7 @@ def piecewise_linear(x, edges):
     return encoded
 
 
-# --- network and mixture loss -----------------------------------------------------------
+# --- network and mixture loss ---------------------------------------------------------
 
 
 def activation(name, z):
@@ -90,3 +89,79 @@ def adam_step(params, gradient, m, v, t, rate, shrink):
     v = 0.999 * v + 0.001 * gradient**2
     step = rate * math.sqrt(1 - 0.999**t) / (1 - 0.9**t)
     return params - step * m / np.sqrt(v + 1e-16) - shrink * params, m, v
+
+
+# --- metrics --------------------------------------------------------------------------
+
+
+def weighted_mean(values, weights):
+    """Mean of rows, each repeated as often as its weight says."""
+    total = math.fsum(w * v for v, w in zip(values, weights, strict=True))
+    return total / math.fsum(weights)
+
+
+def mixture_cdf(weights, means, scales, y):
+    """P(Y <= y) of one mixture of normals."""
+    parts = zip(weights, means, scales, strict=True)
+    return math.fsum(w * norm.cdf(y, m, s) for w, m, s in parts)
+
+
+def mixture_quantile(weights, means, scales, q):
+    """The y with P(Y <= y) = q."""
+    low = min(norm.ppf(q, m, s) for m, s in zip(means, scales, strict=True))
+    high = max(norm.ppf(q, m, s) for m, s in zip(means, scales, strict=True))
+    if low == high:
+        return low
+    return brentq(
+        lambda y: mixture_cdf(weights, means, scales, y) - q,
+        low - 1e-9,
+        high + 1e-9,
+        xtol=1e-13,
+    )
+
+
+def mixture_crps(weights, means, scales, y):
+    """Integral of (F(t) - 1[y <= t])^2."""
+    reach = 40 * max(scales)
+    cuts = sorted([min(*means, y) - reach, *means, y, max(*means, y) + reach])
+
+    def integrand(t):
+        return (mixture_cdf(weights, means, scales, t) - (t > y)) ** 2
+
+    pieces = zip(cuts[:-1], cuts[1:], strict=True)
+    return math.fsum(
+        quad(integrand, a, b, epsabs=1e-11, epsrel=1e-11, limit=200)[0]
+        for a, b in pieces
+    )
+
+
+def pinball(y, quantile, level):
+    """Loss of a predicted quantile."""
+    return level * (y - quantile) if y >= quantile else (1 - level) * (quantile - y)
+
+
+def interval_score(y, lower, upper, coverage):
+    """Width, and 2 / alpha for every unit outside."""
+    score = upper - lower
+    if y < lower:
+        score += 2 / (1 - coverage) * (lower - y)
+    if y > upper:
+        score += 2 / (1 - coverage) * (y - upper)
+    return score
+
+
+def calibration_error(pits, weights, levels):
+    """Mean squared difference of nominal and observed shares."""
+    errors = []
+    for level in levels:
+        below = math.fsum(w for u, w in zip(pits, weights, strict=True) if u <= level)
+        errors.append((level - below / math.fsum(weights)) ** 2)
+    return math.fsum(errors) / len(errors)
+
+
+def conformal_quantile(scores, level):
+    """Smallest score s with at least (n + 1) * level scores up to s; infinite if none."""
+    for score in sorted(scores):
+        if sum(other <= score for other in scores) >= (len(scores) + 1) * level - 1e-9:
+            return score
+    return math.inf

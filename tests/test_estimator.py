@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
+"""What MDNRegressor learns, returns, remembers and tells; predict_dist."""
+
 import copy
 import json
 import pickle

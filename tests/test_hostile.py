@@ -148,7 +148,7 @@ def test_far_outside_the_training_inputs():
     _assert_finite(mdn, far, y[:3])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(1, 12),
     st.integers(1, 3),

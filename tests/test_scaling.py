@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
+"""Scaling against the oracle, its invariances, and its limits."""
+
 import naive
 import numpy as np
 import pytest
