@@ -71,7 +71,7 @@ def _real_data(folder, quick, random_state, bar):
 
 def _inverse_problems(folder, quick, random_state, bar):
     """Solve and draw the inverse problems, and animate the second one."""
-    n_epochs, n_frames = (60, 6) if quick else (800, 56)
+    n_epochs, n_frames = (250, 8) if quick else (800, 56)
     recorder = inverse.Recorder(
         FLIPPED_WAVE.make(random_state=random_state)[0],
         inverse.spread_epochs(n_epochs, n_frames),
