@@ -15,7 +15,6 @@ C. M. Bishop, Mixture density networks, technical report NCRG/94/004, 1994.
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import register_jitable
 from scipy.special import softmax
 from sklearn.cluster import kmeans_plusplus
 
@@ -28,7 +27,60 @@ LOG_SCALE_MIN, LOG_SCALE_MAX = -12.0, 6.0  # of targets of scale 1: exp never ov
 _INITIAL_LOG_SCALE = -0.5
 
 
-@register_jitable(fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
+_loop = helper(fastmath={"contract", "nsz", "arcp"})
+
+
+@_loop
+def _log_joints(ws, plan, floor, gradient):
+    """Fill the scratch rows: a_k + log N_k(y), their maximum, and the softmax parts.
+
+    Leaves exp(a_k - max a), d log N_k/d m and d log N_k/d s in the gradient's rows.
+    """
+    wide_vectors()
+    kind = ws.dtype.type
+    zero, half, one, two = kind(0), kind(0.5), kind(1), kind(2)
+    low, high = kind(LOG_SCALE_MIN), kind(LOG_SCALE_MAX)
+    K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
+    largest = ws[plan.scratch + K * BLOCK :]
+    total, best = largest[BLOCK:], largest[2 * BLOCK :]
+    for b in range(BLOCK):
+        largest[b], total[b], best[b] = ws[plan.head + b], zero, kind(-1e37)
+    for k in range(1, K):
+        logit = ws[plan.head + k * BLOCK :]
+        for b in range(BLOCK):
+            largest[b] = max(largest[b], logit[b])
+    for k in range(K):
+        logit, joint = ws[plan.head + k * BLOCK :], ws[plan.scratch + k * BLOCK :]
+        weight = ws[gradient + k * BLOCK :]
+        for b in range(BLOCK):
+            joint[b] = logit[b]
+            e = exp(logit[b] - largest[b])
+            weight[b] = e
+            total[b] += e
+        for d in range(D):
+            s_row = d if S == D else 0
+            mean_row = (K + k * D + d) * BLOCK
+            scale_row = (K + K * D + k * S + s_row) * BLOCK
+            mean, log_scale = ws[plan.head + mean_row :], ws[plan.head + scale_row :]
+            d_mean, d_scale = ws[gradient + mean_row :], ws[gradient + scale_row :]
+            target, bound = ws[plan.target + d * BLOCK :], floor[s_row]
+            keep = zero if S == D or d == 0 else one  # spherical: sum over outputs
+            for b in range(BLOCK):
+                s = min(max(log_scale[b], low), high)
+                free = exp(two * s)
+                precision = one / (free + bound)
+                z = target[b] - mean[b]
+                distance = z * z * precision
+                joint[b] += half * (log(precision) - distance)
+                d_mean[b] = z * precision
+                inside = one if s == log_scale[b] else zero
+                slope = inside * free * precision * (distance - one)
+                d_scale[b] = slope if keep == zero else slope + d_scale[b]
+        for b in range(BLOCK):
+            best[b] = max(best[b], joint[b])
+
+
+@_loop
 def log_likelihood_gradient(ws, plan, floor, out, gradient):
     """Log-likelihood of a block of rows and the gradient of the loss at the head.
 
@@ -40,132 +92,39 @@ def log_likelihood_gradient(ws, plan, floor, out, gradient):
     out : offset in `ws` where the log-likelihoods of the block's rows go
     gradient : offset in `ws` where d(-weight * log-likelihood)/d(head) goes
     """
+    wide_vectors()
+    _log_joints(ws, plan, floor, gradient)
+    kind = ws.dtype.type
     K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
-    rest = plan.scratch + K * BLOCK
-    largest, total = ws[rest :], ws[rest + BLOCK :]
-    best, evidence = ws[rest + 2 * BLOCK :], ws[rest + 3 * BLOCK :]
-    _start(ws[plan.head :], K, largest, total, best, evidence)
-    for k in range(K):
-        joint = ws[plan.scratch + k * BLOCK :]
-        _weigh(
-            ws[plan.head + k * BLOCK :],
-            largest,
-            ws[gradient + k * BLOCK :],
-            total,
-            joint,
-        )
-        for d in range(D):
-            mean_row = (K + k * D + d) * BLOCK
-            scale_row = (K + K * D + k * S + (d if S == D else 0)) * BLOCK
-            _measure(
-                ws[plan.target + d * BLOCK :],
-                ws[plan.head + mean_row :],
-                ws[plan.head + scale_row :],
-                floor[d if S == D else 0],
-                joint,
-                ws[gradient + mean_row :],
-                ws[gradient + scale_row :],
-                S == D or d == 0,
-            )
-        for b in range(BLOCK):
-            best[b] = max(best[b], joint[b])
-    for k in range(K):
-        _accumulate(ws[plan.scratch + k * BLOCK :], best, evidence)
-    weight = ws[plan.weight :]
-    _finish(ws[out :], largest, total, best, evidence, weight, D)
-    for k in range(K):
-        joint = ws[plan.scratch + k * BLOCK :]
-        _responsibility(joint, evidence, ws[gradient + k * BLOCK :], total, weight)
-        for j in range(k * D, k * D + D):
-            _scale_row(ws[gradient + (K + j) * BLOCK :], joint)
-        for j in range(k * S, k * S + S):
-            _scale_row(ws[gradient + (K + K * D + j) * BLOCK :], joint)
-
-
-_loop = helper(fastmath={"contract", "nsz", "arcp"})
-
-
-@_loop
-def _start(logits, K, largest, total, best, evidence):
-    wide_vectors()
-    kind = logits.dtype.type
+    largest = ws[plan.scratch + K * BLOCK :]
+    total, best, evidence = (
+        largest[BLOCK:], largest[2 * BLOCK :], largest[3 * BLOCK :]
+    )  # fmt: skip
+    likelihood, weight = ws[out:], ws[plan.weight :]
     for b in range(BLOCK):
-        largest[b] = logits[b]
-        total[b] = kind(0)
         evidence[b] = kind(0)
-        best[b] = kind(-1e37)
-    for k in range(1, K):
-        row = logits[k * BLOCK :]
+    for k in range(K):
+        joint = ws[plan.scratch + k * BLOCK :]
         for b in range(BLOCK):
-            largest[b] = max(largest[b], row[b])
-
-
-@_loop
-def _weigh(logit, largest, weight, total, joint):
-    """Unnormalised softmax, its sum, and the logit as the start of the joint."""
-    wide_vectors()
+            joint[b] = exp(joint[b] - best[b])
+            evidence[b] += joint[b]
+    constant = kind(D * _HALF_LOG_TWO_PI)
     for b in range(BLOCK):
-        joint[b] = logit[b]
-        e = exp(logit[b] - largest[b])
-        weight[b] = e
-        total[b] += e
-
-
-@_loop
-def _measure(target, mean, log_scale, floor, joint, d_mean, d_scale, first):
-    """Add one output's log-density; leave d(joint)/d(mean) and d(joint)/d(s)."""
-    wide_vectors()
-    kind = target.dtype.type
-    one, half, two = kind(1), kind(0.5), kind(2)
-    low, high = kind(LOG_SCALE_MIN), kind(LOG_SCALE_MAX)
-    for b in range(BLOCK):
-        s = min(max(log_scale[b], low), high)
-        free = exp(two * s)
-        precision = one / (free + floor)
-        z = target[b] - mean[b]
-        distance = z * z * precision
-        joint[b] += half * (log(precision) - distance)
-        d_mean[b] = z * precision
-        inside = one if s == log_scale[b] else kind(0)
-        slope = inside * free * precision * (distance - one)
-        d_scale[b] = slope if first else slope + d_scale[b]
-
-
-@_loop
-def _accumulate(joint, best, evidence):
-    wide_vectors()
-    for b in range(BLOCK):
-        e = exp(joint[b] - best[b])
-        joint[b] = e
-        evidence[b] += e
-
-
-@_loop
-def _finish(out, largest, total, best, evidence, weight, n_outputs):
-    """Log-likelihoods; then total and evidence become factors of the gradient."""
-    wide_vectors()
-    kind = out.dtype.type
-    constant = kind(n_outputs * _HALF_LOG_TWO_PI)
-    for b in range(BLOCK):
-        out[b] = best[b] + log(evidence[b]) - largest[b] - log(total[b]) - constant
+        log_evidence = best[b] + log(evidence[b])
+        likelihood[b] = log_evidence - largest[b] - log(total[b]) - constant
         total[b] = weight[b] / total[b]
         evidence[b] = -weight[b] / evidence[b]
-
-
-@_loop
-def _responsibility(joint, evidence, d_logit, total, weight):
-    """joint := -weight * responsibility; d_logit := weight (pi_k - responsibility)."""
-    wide_vectors()
-    for b in range(BLOCK):
-        joint[b] *= evidence[b]
-        d_logit[b] = d_logit[b] * total[b] + joint[b]
-
-
-@_loop
-def _scale_row(row, factor):
-    wide_vectors()
-    for b in range(BLOCK):
-        row[b] *= factor[b]
+    for k in range(K):
+        # joint becomes -weight times the responsibility: the factor of all slopes.
+        joint, d_logit = ws[plan.scratch + k * BLOCK :], ws[gradient + k * BLOCK :]
+        for b in range(BLOCK):
+            joint[b] *= evidence[b]
+            d_logit[b] = d_logit[b] * total[b] + joint[b]
+        for j in range(D + S):
+            row = k * D + j if j < D else K * D + k * S + j - D
+            slope = ws[gradient + (K + row) * BLOCK :]
+            for b in range(BLOCK):
+                slope[b] *= joint[b]
 
 
 class Gaussian(NamedTuple):

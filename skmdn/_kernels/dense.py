@@ -100,36 +100,18 @@ def smooth_clip(values, n, out):
 
 
 @_loop
-def _ramp(values, slope, intercept, low, high, out):
-    wide_vectors()
-    for b in range(BLOCK):
-        out[b] = min(max(slope * values[b] + intercept, low), high)
-
-
-@helper
 def encode(ws, plan, view):
     """Scaled inputs -> input view: smooth clip, then piecewise-linear bins."""
+    wide_vectors()
     raw, target = ws[plan.raw :], ws[plan.layers[0, INPUT] :]
     smooth_clip(raw, plan.n_features * BLOCK, target)
     for i in range(view.bin_feature.shape[0]):
-        _ramp(
-            raw[view.bin_feature[i] * BLOCK :],
-            view.bin_slope[i],
-            view.bin_intercept[i],
-            view.bin_low[i],
-            view.bin_high[i],
-            target[(plan.n_features + i) * BLOCK :],
-        )
-
-
-@helper
-def _linear(ws, layer, W, start, target):
-    """target [n_out, BLOCK] = W x + b."""
-    gemm(
-        ws, target, BLOCK, W, start + layer[WEIGHT], layer[N_PAD], 1,
-        ws, layer[INPUT], BLOCK, layer[N_OUT], BLOCK, layer[N_IN],
-        W, start + layer[BIAS], SET,
-    )  # fmt: skip
+        values = raw[view.bin_feature[i] * BLOCK :]
+        out = target[(plan.n_features + i) * BLOCK :]
+        slope, intercept = view.bin_slope[i], view.bin_intercept[i]
+        low, high = view.bin_low[i], view.bin_high[i]
+        for b in range(BLOCK):
+            out[b] = min(max(slope * values[b] + intercept, low), high)
 
 
 @helper
@@ -161,9 +143,15 @@ def backward(ws, plan, W, start, zeros, gradient, add):
 @helper
 def forward(ws, plan, W, start, activation):
     """One member's outputs in `head`; the hidden layers leave their slopes in DELTA."""
-    for i in range(plan.n_hidden):
-        layer, above = plan.layers[i], plan.layers[i + 1]
-        _linear(ws, layer, W, start, layer[DELTA])
-        values = ws[layer[DELTA] :]
-        activate(activation, values, layer[N_OUT] * BLOCK, ws[above[INPUT] :])
-    _linear(ws, plan.layers[plan.n_hidden], W, start, plan.head)
+    for i in range(plan.n_hidden + 1):
+        layer = plan.layers[i]
+        target = layer[DELTA] if i < plan.n_hidden else plan.head
+        gemm(
+            ws, target, BLOCK, W, start + layer[WEIGHT], layer[N_PAD], 1,
+            ws, layer[INPUT], BLOCK, layer[N_OUT], BLOCK, layer[N_IN],
+            W, start + layer[BIAS], SET,
+        )  # fmt: skip
+        if i < plan.n_hidden:
+            above = plan.layers[i + 1]
+            n = layer[N_OUT] * BLOCK
+            activate(activation, ws[layer[DELTA] :], n, ws[above[INPUT] :])

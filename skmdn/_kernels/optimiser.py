@@ -192,7 +192,11 @@ def _unfold_shared(plan, params, grads, factors, gradient, thread, team):
 @helper
 def all_finite(squares):
     """Whether every gradient of the step is finite."""
-    return np.isfinite(squares.sum())
+    for m in range(squares.shape[0]):
+        for chunk in range(squares.shape[1]):
+            if not np.isfinite(squares[m, chunk]):
+                return False
+    return True
 
 
 @helper

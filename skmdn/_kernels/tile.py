@@ -184,47 +184,8 @@ _T1, _T2, _T3, _T4, _T5, _T6 = (_make_tile(rows, _WIDE) for rows in range(1, 7))
 _N1, _N2, _N3, _N4, _N5, _N6 = (_make_tile(rows, 1) for rows in range(1, 7))
 
 
-def _wide_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, mode):
-    if rows == 6:
-        _T6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    elif rows == 5:
-        _T5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    elif rows == 4:
-        _T4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    elif rows == 3:
-        _T3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    elif rows == 2:
-        _T2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    else:
-        _T1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-
-
-def _narrow_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, mode):
-    if rows == 6:
-        _N6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    elif rows == 5:
-        _N5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    elif rows == 4:
-        _N4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    elif rows == 3:
-        _N3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    elif rows == 2:
-        _N2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-    else:
-        _N1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, i, mode)
-
-
-@overload(_wide_row, jit_options={"error_model": "numpy"})
-def _overload_wide_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, mode):
-    return _wide_row
-
-
-@overload(_narrow_row, jit_options={"error_model": "numpy"})
-def _overload_narrow_row(C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i, mode):
-    return _narrow_row
-
-
 def _gemm_tiles(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
+    # One function: Numba would emit the tiles again for every level of calls.
     length = VECTOR_BYTES // C.itemsize
     wide = _WIDE * length
     n_tiles = (M + _MAX_ROWS - 1) // _MAX_ROWS
@@ -235,15 +196,33 @@ def _gemm_tiles(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode
         for t in range(n_tiles):
             # Even shares: 64 rows are nine tiles of 6 and two of 5, never 6 and 4.
             rows = (M - i) // (n_tiles - t)
-            a, c, b = a0 + i * ars, c0 + i * ldc + j, b0 + j
+            a, c, b, r = a0 + i * ars, c0 + i * ldc + j, b0 + j, i0 + i
             if is_wide:
-                _wide_row(
-                    C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i0 + i, mode
-                )
+                if rows == 6:
+                    _T6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                elif rows == 5:
+                    _T5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                elif rows == 4:
+                    _T4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                elif rows == 3:
+                    _T3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                elif rows == 2:
+                    _T2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                else:
+                    _T1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
             else:
-                _narrow_row(
-                    C, c, ldc, A, a, ars, aks, B, b, ldb, rows, K, bias, i0 + i, mode
-                )
+                if rows == 6:
+                    _N6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                elif rows == 5:
+                    _N5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                elif rows == 4:
+                    _N4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                elif rows == 3:
+                    _N3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                elif rows == 2:
+                    _N2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
+                else:
+                    _N1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
             i += rows
         j += wide if is_wide else length
 
