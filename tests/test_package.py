@@ -135,7 +135,7 @@ def test_readme_opens_with_two_commands_of_one_line():
     assert len(commands) == 2
     assert README.index(commands[1]) < 1500
     assert commands[0].endswith(".venv/bin/python -m skmdn")
-    assert commands[1].endswith(".venv/bin/pytest")
+    assert commands[1].endswith(".venv/bin/python -m pytest")
     assert all(".venv/bin/pip install" in command for command in commands)
 
 
