@@ -4,7 +4,6 @@
 import copy
 import json
 import pickle
-import warnings
 
 import joblib
 import numpy as np
@@ -12,29 +11,18 @@ import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import clone
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics import r2_score
 from sklearn.model_selection import (
     GridSearchCV,
-    HalvingGridSearchCV,
-    RandomizedSearchCV,
     cross_val_score,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
-    FunctionTransformer,
-    MaxAbsScaler,
-    MinMaxScaler,
-    PowerTransformer,
-    RobustScaler,
     StandardScaler,
 )
 
 from skmdn import MDNRegressor, datasets, predict_dist
-from skmdn._sklearn import HAS_CALLBACKS
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
 
@@ -102,6 +90,12 @@ def test_grid_search_finds_the_number_of_branches():
         np.testing.assert_array_equal(search.cv_results_[name], again.cv_results_[name])
     assert list(search.best_estimator_.feature_names_in_) == ["x"]
     assert predict_dist(search, X).weights.shape[0] == 500
+
+
+def test_cross_validation_approaches_the_truth():
+    X, y, logpdf = datasets.make_bimodal(2000, return_density=True, random_state=0)
+    scores = cross_val_score(MDNRegressor(random_state=0), X, y, cv=3)
+    assert abs(np.mean(scores) - np.mean(logpdf(X, y))) < 0.1
 
 
 # --- shapes and conventions -----------------------------------------------------------
@@ -412,212 +406,3 @@ def test_partial_fit_has_no_rows_to_hold_out(table):
     assert not hasattr(mdn, "partial_fit")
     with pytest.raises(AttributeError, match="partial_fit"):
         mdn.partial_fit(*table)
-
-
-# --- watching -------------------------------------------------------------------------
-
-
-def test_callback_sees_every_epoch(table):
-    X, y = table
-    seen = []
-
-    def callback(epoch, losses, estimator_copy):
-        seen.append((epoch, losses, estimator_copy()))
-
-    mdn = MDNRegressor(callback=callback, **QUICK).fit(X, y)
-    assert [epoch for epoch, *_ in seen] == [1, 2, 3, 4, 5]
-    assert [losses["loss"] for _, losses, _ in seen] == mdn.loss_curve_
-    scores = [losses["validation_score"] for _, losses, _ in seen]
-    assert scores == mdn.validation_scores_
-    for epoch, _, fitted in seen:
-        assert fitted.n_iter_ == epoch
-        fitted.score(X, y)
-    predictions = [fitted.predict(X) for *_, fitted in seen]
-    assert not np.array_equal(predictions[0], predictions[-1])
-    best = int(np.argmax(scores))
-    np.testing.assert_array_equal(predictions[best], mdn.predict(X))
-
-
-def test_callback_without_validation(table):
-    losses = []
-    mdn = MDNRegressor(
-        callback=lambda epoch, shown, copy: losses.append(shown), **QUICK
-    )
-    mdn.set_params(early_stopping=False).fit(*table)
-    assert {shown["validation_score"] for shown in losses} == {None}
-
-
-def test_callback_stops(table):
-    mdn = MDNRegressor(callback=lambda epoch, *_: epoch == 3, **QUICK).fit(*table)
-    assert mdn.n_iter_ == 3
-
-
-def test_error_in_callback_leaves_the_earlier_fit(fitted, table):
-    X, y = table
-    mdn = copy.deepcopy(fitted).set_params(callback=lambda *_: 1 / 0)
-    state = pickle.dumps(vars(fitted)["_params"])
-    with pytest.raises(ZeroDivisionError):
-        mdn.fit(X[:, :2], y)
-    assert pickle.dumps(mdn._params) == state
-    assert mdn.n_features_in_ == 3
-    assert vars(mdn).keys() == vars(fitted).keys()
-
-
-def test_interrupt_keeps_the_best_so_far(table):
-    X, y = table
-
-    def interrupt(epoch, losses, estimator_copy):
-        if epoch == 3:
-            raise KeyboardInterrupt
-
-    mdn = MDNRegressor(callback=interrupt, **QUICK)
-    with pytest.warns(ConvergenceWarning, match="interrupted"):
-        mdn.fit(X, y)
-    assert mdn.n_iter_ == 3
-    assert np.isfinite(mdn.score(X, y))
-
-
-def test_progress_bar(table, capsys):
-    MDNRegressor(**QUICK).fit(*table)
-    assert capsys.readouterr() == ("", "")
-    MDNRegressor(verbose=1, **QUICK).fit(*table)
-    shown = capsys.readouterr().err
-    assert "5/5" in shown
-    assert "loss=" in shown
-    assert "validation_score=" in shown
-
-
-@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn has no callbacks")
-def test_scikit_learn_callbacks(table):
-    from sklearn.callback import ScoringMonitor
-
-    X, y = table
-    monitor = ScoringMonitor(scoring="r2")
-    mdn = MDNRegressor(early_stopping=False, **QUICK)
-    mdn.set_callbacks(monitor).fit(X, y)
-    log = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
-    assert [row["task_id"] for row in log] == [0, 1, 2, 3, 4]
-    assert log[-1]["r2"] == r2_score(y, mdn.predict(X))
-    assert log[-1]["r2"] > log[0]["r2"]
-    assert not [name for name in vars(mdn) if "callback_fit_ctx" in name]
-
-
-@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn has no callbacks")
-def test_scikit_learn_callback_stops(table):
-    class Stop:
-        def __init__(self):
-            self.begun, self.ended = [], []
-
-        def setup(self, estimator, context):
-            pass
-
-        def teardown(self, estimator, context):
-            self.done = True
-
-        def on_fit_task_begin(self, estimator, context, *, X=None, y=None):
-            self.begun.append(context.task_name)
-            assert X.shape == (120, 3)
-            assert y.shape == (120,)
-
-        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-            self.ended.append(context.task_name)
-            if fitted_estimator is not None:
-                fitted_estimator.predict([[0.0, 0.0, 0.0]])
-            return context.task_name == "epoch" and context.task_id == 1
-
-    stop = Stop()
-    mdn = MDNRegressor(**QUICK).set_callbacks(stop).fit(*table)
-    assert mdn.n_iter_ == 2
-    assert stop.begun == ["fit", "epoch", "epoch"]
-    assert stop.ended == ["epoch", "epoch", "fit"]
-    assert stop.done
-    mdn = MDNRegressor(callback=lambda epoch, *_: epoch == 3, **QUICK)
-    stop = Stop()
-    stop.on_fit_task_end = lambda estimator, context: False
-    assert mdn.set_callbacks(stop).fit(*table).n_iter_ == 3
-
-
-# --- predict_dist ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda mdn: make_pipeline(StandardScaler(), "passthrough", mdn),
-        lambda mdn: GridSearchCV(mdn, {"n_components": [2]}, cv=2),
-        lambda mdn: RandomizedSearchCV(mdn, {"n_components": [2]}, n_iter=1, cv=2),
-        lambda mdn: HalvingGridSearchCV(mdn, {"n_components": [2]}, cv=2),
-        lambda mdn: TransformedTargetRegressor(mdn),
-        lambda mdn: GridSearchCV(
-            make_pipeline(MinMaxScaler(), TransformedTargetRegressor(mdn)),
-            {"transformedtargetregressor__regressor__n_components": [2]},
-            cv=2,
-        ),
-    ],
-)
-def test_predict_dist_through_meta_estimators(table, wrap):
-    X, y = table
-    model = wrap(MDNRegressor(**QUICK)).fit(X, y)
-    distribution = predict_dist(model, X)
-    assert distribution.weights.shape == (120, 2)
-    np.testing.assert_allclose(distribution.mean(), model.predict(X), rtol=1e-10)
-
-
-@pytest.mark.parametrize(
-    "transformer",
-    [
-        StandardScaler(),
-        StandardScaler(with_mean=False),
-        StandardScaler(with_std=False),
-        MinMaxScaler((-1, 5)),
-        MaxAbsScaler(),
-        RobustScaler(),
-        RobustScaler(with_centering=False),
-        RobustScaler(with_scaling=False),
-        make_pipeline(RobustScaler(), "passthrough", MinMaxScaler(), StandardScaler()),
-    ],
-)
-def test_affine_target_transformers_are_exact(table, two_outputs, transformer):
-    for X, y in (table, two_outputs):
-        model = TransformedTargetRegressor(
-            MDNRegressor(**QUICK), transformer=transformer
-        )
-        model.fit(X, y)
-        scaled = model.transformer_.transform(y.reshape(120, -1))
-        slope = np.ptp(scaled, axis=0) / np.ptp(y.reshape(120, -1), axis=0)
-        inner = model.regressor_.logpdf(X, scaled) + np.log(slope).sum()
-        np.testing.assert_allclose(predict_dist(model, X).logpdf(y), inner, atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        {"transformer": PowerTransformer()},
-        {"transformer": MinMaxScaler(clip=True)},
-        {"transformer": FunctionTransformer(np.log1p, np.expm1)},
-        {"func": np.log1p, "inverse_func": np.expm1},
-    ],
-)
-def test_other_target_transformers_are_refused(table, target):
-    X, y = table
-    model = TransformedTargetRegressor(MDNRegressor(**QUICK), **target)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        model.fit(X, np.abs(y))
-    with pytest.raises(TypeError, match=r"must be affine.*Got"):
-        predict_dist(model, X)
-
-
-def test_models_without_distribution_are_refused(table):
-    X, y = table
-    with pytest.raises(TypeError, match="LinearRegression gives no distribution"):
-        predict_dist(make_pipeline(LinearRegression()).fit(X, y), X)
-    search = GridSearchCV(MDNRegressor(**QUICK), {}, cv=2, refit=False).fit(X, y)
-    with pytest.raises(AttributeError, match="refit=False"):
-        predict_dist(search, X)
-
-
-def test_cross_validation_approaches_the_truth():
-    X, y, logpdf = datasets.make_bimodal(2000, return_density=True, random_state=0)
-    scores = cross_val_score(MDNRegressor(random_state=0), X, y, cv=3)
-    assert abs(np.mean(scores) - np.mean(logpdf(X, y))) < 0.1
