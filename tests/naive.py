@@ -7,6 +7,8 @@ Nothing here imports skmdn, nothing here is fast. Tests compare the package with
 import math
 
 import numpy as np
+from scipy.integrate import quad
+from scipy.optimize import brentq
 from scipy.special import logsumexp
 from scipy.stats import norm
 

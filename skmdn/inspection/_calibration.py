@@ -177,8 +177,7 @@ class PITDisplay(_PITPicture):
     --------
     >>> import numpy as np
     >>> from skmdn.inspection import PITDisplay
-    >>> PITDisplay(np.random.RandomState(0).uniform(size=200)).plot()
-    <...PITDisplay object at ...>
+    >>> display = PITDisplay(np.random.RandomState(0).uniform(size=200)).plot()
     """
 
     def plot(self, ax=None, *, n_bins=10, confidence=0.9):
@@ -259,8 +258,7 @@ class CoverageDisplay(_PITPicture):
     --------
     >>> import numpy as np
     >>> from skmdn.inspection import CoverageDisplay
-    >>> CoverageDisplay(np.random.RandomState(0).uniform(size=200)).plot()
-    <...CoverageDisplay object at ...>
+    >>> display = CoverageDisplay(np.random.RandomState(0).uniform(size=200)).plot()
     """
 
     def plot(self, ax=None, *, confidence=0.9):

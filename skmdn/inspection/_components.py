@@ -67,8 +67,7 @@ class ComponentDisplay:
     >>> from skmdn.inspection import ComponentDisplay
     >>> X, y = make_inverse_sine(random_state=0)
     >>> mdn = MDNRegressor(3, max_iter=20, random_state=0).fit(X, y)
-    >>> ComponentDisplay.from_estimator(mdn, X, y)
-    <...ComponentDisplay object at ...>
+    >>> display = ComponentDisplay.from_estimator(mdn, X, y)
     """
 
     def __init__(

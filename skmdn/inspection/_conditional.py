@@ -71,8 +71,7 @@ class ConditionalDensityDisplay:
     >>> from skmdn.inspection import ConditionalDensityDisplay
     >>> X, y = make_inverse_sine(random_state=0)
     >>> mdn = MDNRegressor(max_iter=20, random_state=0).fit(X, y)
-    >>> ConditionalDensityDisplay.from_estimator(mdn, X, y)
-    <...ConditionalDensityDisplay object at ...>
+    >>> display = ConditionalDensityDisplay.from_estimator(mdn, X, y)
     """
 
     def __init__(

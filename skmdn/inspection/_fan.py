@@ -59,8 +59,7 @@ class FanChartDisplay:
     >>> months = np.arange(12)
     >>> scale = 1 + 0.2 * months[:, None]
     >>> dist = MixtureDistribution(np.ones((12, 1)), np.zeros((12, 1)), scale)
-    >>> FanChartDisplay(dist, months, index_name="month").plot()
-    <...FanChartDisplay object at ...>
+    >>> display = FanChartDisplay(dist, months, index_name="month").plot()
     """
 
     def __init__(

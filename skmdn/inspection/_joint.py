@@ -60,8 +60,7 @@ class JointDensityDisplay:
     >>> from skmdn.inspection import JointDensityDisplay
     >>> means = [[[0.0, 0.0], [3.0, 1.0]]]
     >>> dist = MixtureDistribution([[0.5, 0.5]], means, [[[1.0, 0.5], [0.5, 1.0]]])
-    >>> JointDensityDisplay(dist).plot()
-    <...JointDensityDisplay object at ...>
+    >>> display = JointDensityDisplay(dist).plot()
     """
 
     def __init__(self, dist, y_true=None, *, target_names=("y0", "y1")):

@@ -63,8 +63,7 @@ class RowDensityDisplay:
     >>> from skmdn import MixtureDistribution
     >>> from skmdn.inspection import RowDensityDisplay
     >>> dist = MixtureDistribution([[0.5, 0.5]], [[-2.0, 2.0]], [[0.5, 1.0]])
-    >>> RowDensityDisplay(dist).plot()
-    <...RowDensityDisplay object at ...>
+    >>> display = RowDensityDisplay(dist).plot()
     """
 
     def __init__(self, dist, y_true=None, *, labels=None, target_name="y"):

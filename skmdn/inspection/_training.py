@@ -37,8 +37,7 @@ class TrainingCurveDisplay:
     Examples
     --------
     >>> from skmdn.inspection import TrainingCurveDisplay
-    >>> TrainingCurveDisplay([2.0, 1.5, 1.2], [-1.9, -1.6, -1.7]).plot()
-    <...TrainingCurveDisplay object at ...>
+    >>> display = TrainingCurveDisplay([2.0, 1.5, 1.2], [-1.9, -1.6, -1.7]).plot()
     """
 
     def __init__(self, loss_curve, validation_scores=None):
