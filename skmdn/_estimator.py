@@ -5,8 +5,6 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,25 +20,20 @@ from skmdn._fitting import (
 )
 from skmdn._kernels.activations import ACTIVATIONS
 from skmdn._model import Model, is_fitted
+from skmdn._predictor import DistributionRegressor
 from skmdn._scaling import merge_duplicates
 from skmdn._sklearn import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
-    check_inputs,
     check_table,
-    check_targets,
-    check_weights,
     fit_context,
 )
 from skmdn._training import State, train
 from skmdn._watch import Watch
 
-# Rows whose components are in memory at a time when only a summary is asked for.
-_ROWS_AT_ONCE = 16384
 
-
-class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     """Mixture density network: regression that gives the whole distribution.
 
     A neural network maps every row of X to the weights, means and scales of a mixture
@@ -354,116 +347,6 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self._store(fitted)
         return self
 
-    def predict(self, X, return_std=False):
-        """Mean of the conditional distribution.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-        return_std : bool, default=False
-            Whether to return the standard deviation too.
-
-        Returns
-        -------
-        mean : ndarray of the shape of `y` in `fit`
-        std : ndarray of the same shape
-            Only if `return_std`.
-        """
-        check_is_fitted(self)
-        parts = [
-            (part.mean(), part.std())
-            for part in self._distributions(check_inputs(self, X))
-        ]
-        mean, std = (self._like_y(np.concatenate(p)) for p in zip(*parts, strict=True))
-        return (mean, std) if return_std else mean
-
-    def predict_dist(self, X):
-        """Conditional distribution at every row of `X`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        distribution : MixtureDistribution
-            Of `n_samples` rows.
-        """
-        check_is_fitted(self)
-        X = check_inputs(self, X)
-        return Model.of(self).distribution(X, effective_n_jobs(self.n_jobs))
-
-    def sample(self, X, n_samples=1, random_state=None):
-        """Draw targets from the conditional distribution.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Inputs.
-        n_samples : int, default=1
-            Draws for every row.
-        random_state : int, RandomState instance or None, default=None
-            None: that of the estimator.
-
-        Returns
-        -------
-        samples : ndarray of shape (n_rows, n_samples) or (n_rows, n_outputs, n_samples)
-            The latter for several outputs.
-        """
-        rng = new_generator(self.random_state if random_state is None else random_state)
-        return self.predict_dist(X).sample(n_samples, random_state=rng)
-
-    def logpdf(self, X, y):
-        """Conditional log-density of targets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; for several outputs the density is the joint one.
-
-        Returns
-        -------
-        logpdf : ndarray of shape (n_samples,)
-            In nats, for the units of `y`.
-        """
-        check_is_fitted(self)
-        X, Y = check_targets(self, X, y, self.n_outputs_)
-        if self.n_outputs_ == 1:
-            Y = Y[:, 0]
-        parts, done = [], 0
-        for part in self._distributions(X):
-            parts.append(part.logpdf(Y[done : done + len(part)]))
-            done += len(part)
-        return np.concatenate(parts)
-
-    def score(self, X, y, sample_weight=None):
-        """Mean log-likelihood of the rows, in nats: greater is better.
-
-        It sees the whole distribution, hence `n_components`. The coefficient of
-        determination of the mean, which other regressors return, is
-        ``sklearn.metrics.r2_score(y, mdn.predict(X))``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        score : float
-        """
-        logpdf = self.logpdf(X, y)
-        weight = check_weights(sample_weight, logpdf)
-        return float(np.average(logpdf, weights=weight))
-
     @property
     def coefs_(self):
         """Weights of the hidden layers, then of every member's head, (n_in, n_out)."""
@@ -478,23 +361,5 @@ class MDNRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return Model.of(self).network.layers(self._params)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        tags.regressor_tags.poor_score = True  # The score is a log-likelihood.
-        return tags
-
-    def _distributions(self, X):
-        """Conditional distributions, a limited number of rows at a time."""
-        model, n_jobs = Model.of(self), effective_n_jobs(self.n_jobs)
-        for start in range(0, len(X), _ROWS_AT_ONCE):
-            yield model.distribution(X[start : start + _ROWS_AT_ONCE], n_jobs)
-
-    def _like_y(self, values):
-        return values.reshape(len(values), -1) if self._y_ndim == 2 else values
-
-    def _store(self, fitted):
-        """Become fitted; nothing of this object changed before."""
-        if "feature_names_in_" not in fitted:
-            vars(self).pop("feature_names_in_", None)
-        vars(self).update(fitted)
+    def _mixture(self):
+        return Model.of(self)

@@ -84,6 +84,12 @@ class Model(NamedTuple):
         """Layout of the parameters."""
         return make_network(self.architecture)
 
+    @property
+    def size(self):
+        """Components of a row's mixture, counted once for each output."""
+        sizes = self.architecture
+        return sizes["n_estimators"] * sizes["n_components"] * sizes["n_outputs"]
+
     def scaled(self, X, Y, sample_weight):
         """Rows as the network is trained on them."""
         return Data(self.view.scale_inputs(X), self.scaling.transform(Y), sample_weight)
