@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Draws from mixtures, from random numbers that depend on a seed and a count alone.
+
+References
+----------
+G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators",
+OOPSLA 2014 (SplitMix64). G. E. P. Box and M. E. Muller, "A note on the generation of
+random normal deviates", Ann. Math. Statist. 29, 1958.
+"""
+
+import math
+
+import numpy as np
+from numba.extending import overload
+
+from skmdn._kernels.jit import compiled, helper
+from skmdn._kernels.mixture import LANES
+from skmdn._kernels.vector import wide_vectors
+from skmdn._kernels.vector64 import cos_turn64, log64
+
+_GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_MASK = 2**64 - 1
+_U53 = 2.0**-53
+
+
+def uniform(seed, count):
+    """Uniform number in [0, 1) number `count` of the stream of a seed (uint64 each)."""
+    x = (int(seed) + (int(count) + 1) * _GOLDEN) & _MASK
+    x = ((x ^ (x >> 30)) * _MIX_1) & _MASK
+    x = ((x ^ (x >> 27)) * _MIX_2) & _MASK
+    return ((x ^ (x >> 31)) >> 11) * _U53
+
+
+def _uniform(seed, count):
+    x = np.uint64(seed) + (np.uint64(count) + np.uint64(1)) * np.uint64(_GOLDEN)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(_MIX_1)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(_MIX_2)
+    x = x ^ (x >> np.uint64(31))
+    # Through a signed integer: the conversion of an unsigned one is slow.
+    return np.float64(np.int64(x >> np.uint64(11))) * _U53
+
+
+@overload(uniform, jit_options={"error_model": "numpy", "forceinline": True})
+def _overload_uniform(seed, count):
+    return _uniform
+
+
+@helper
+def _cumulate(weights, row, cumulated):
+    """Cumulated weights of a row, the last component with any weight infinite."""
+    total, last = 0.0, 0
+    for k in range(weights.shape[1]):
+        total += weights[row, k]
+        cumulated[k] = total
+        if weights[row, k] > 0.0:
+            last = k
+    for k in range(last, weights.shape[1]):
+        cumulated[k] = np.inf
+    return total
+
+
+@helper
+def _search(cumulated, u):
+    """First component whose cumulated weight is above u, by bisection."""
+    low, high = 0, cumulated.size - 1
+    while low < high:
+        middle = (low + high) // 2
+        if u < cumulated[middle]:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@compiled
+def sample(weights, means, scales, seed, first_draw, out, cumulated, scratch):
+    """Fill out (n, D, m) with m draws of every row.
+
+    first_draw is the number of draws in the rows before, in a call over blocks;
+    cumulated (K,) and scratch (1 + D, LANES) are scratch.
+    """
+    wide_vectors()
+    n_outputs, n_draws = out.shape[1], out.shape[2]
+    step = 0 if scales.shape[1] < means.shape[1] else 1
+    n_scales = scales.shape[1] // weights.shape[1]
+    # Numbers that one draw takes: one for the component, two for every output.
+    taken = np.uint64(1 + 2 * n_outputs)
+    total = out.shape[0] * n_draws
+    known, weight = -1, 1.0
+    for first in range(0, total, LANES):
+        for lane in range(LANES):
+            count = np.uint64(first_draw + first + lane) * taken
+            scratch[0, lane] = uniform(seed, count)
+        for d in range(n_outputs):
+            for lane in range(LANES):
+                count = np.uint64(first_draw + first + lane) * taken
+                radius = 1.0 - uniform(seed, count + np.uint64(2 * d + 1))
+                turn = uniform(seed, count + np.uint64(2 * d + 2))
+                radius = math.sqrt(-2.0 * log64(radius))
+                scratch[1 + d, lane] = radius * cos_turn64(turn)
+        for lane in range(min(LANES, total - first)):
+            row, draw = (first + lane) // n_draws, (first + lane) % n_draws
+            if row != known:
+                weight = _cumulate(weights, row, cumulated)
+                known = row
+            k = _search(cumulated, scratch[0, lane] * weight)
+            for d in range(n_outputs):
+                scale = scales[row, k * n_scales + step * d]
+                out[row, d, draw] = (
+                    means[row, k * n_outputs + d] + scale * scratch[1 + d, lane]
+                )
