@@ -116,15 +116,20 @@ class Model(NamedTuple):
         }
 
     @classmethod
-    def of(cls, estimator):
+    def from_attributes(cls, attributes):
         """Put together again what `attributes` took apart."""
         return cls(
-            estimator._params,
-            estimator._architecture,
-            InputView(**estimator._input_view),
-            TargetScaling(**estimator._target_scaling),
-            estimator._min_scale,
+            attributes["_params"],
+            attributes["_architecture"],
+            InputView(**attributes["_input_view"]),
+            TargetScaling(**attributes["_target_scaling"]),
+            attributes["_min_scale"],
         )
+
+    @classmethod
+    def of(cls, estimator):
+        """Return the model of a fitted estimator."""
+        return cls.from_attributes(vars(estimator))
 
     def trainable(self):
         """Return a copy whose parameters the kernels may change."""

@@ -310,6 +310,23 @@ def merge_duplicates(X, Y, sample_weight):
     return X[first], Y[first], weight * (len(weight) / weight.sum())
 
 
+def row_numbers(X, Y, distinct_X, distinct_Y):
+    """Where rows stand among the distinct rows; -1 for those that are not there.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n_samples,), int
+    """
+    hashes, distinct = (
+        _hash_rows(np.column_stack(table) + 0.0)
+        for table in ((X, Y), (distinct_X, distinct_Y))
+    )
+    order = np.argsort(distinct)
+    place = np.searchsorted(distinct[order], hashes)
+    numbers = order[np.minimum(place, len(order) - 1)]
+    return np.where(distinct[numbers] == hashes, numbers, -1)
+
+
 def _hash_rows(X):
     """Hash the bits of every row to 64 bits (the finaliser of SplitMix64)."""
     hashes = np.zeros(len(X), dtype=np.uint64)

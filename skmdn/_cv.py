@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""MDNRegressorCV: cross-fitted networks as one calibrated mixture."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import effective_n_jobs
+from scipy.stats import rankdata
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+from sklearn.utils.validation import check_is_fitted
+
+from skmdn._crossfit import fit_fold, run_tasks, splits
+from skmdn._distribution.checks import new_generator
+from skmdn._ensemble import Ensemble
+from skmdn._estimator import MDNRegressor
+from skmdn._fitting import check_device
+from skmdn._model import Model
+from skmdn._predictor import DistributionRegressor
+from skmdn._scaling import merge_duplicates, row_numbers
+from skmdn._sklearn import Interval, StrOptions, check_table, fit_context
+
+_SHARED = (
+    *("hidden_layer_sizes", "activation", "covariance_type", "n_estimators", "n_bins"),
+    *("alpha", "input_noise", "learning_rate_init", "batch_size", "max_iter"),
+    *("n_iter_no_change", "min_scale", "device"),
+)
+
+
+class MDNRegressorCV(DistributionRegressor):
+    """Cross-fitted mixture density networks: the best density out of the box.
+
+    Every fold's network is trained on the other folds and stopped by its own; all of
+    them are kept, as one mixture. Candidates for `n_components`, or for any other
+    parameter, are compared by out-of-fold log-likelihood. The scales are calibrated on
+    out-of-fold densities, and a heavy-tailed background bounds the loss of rows unlike
+    any seen before.
+
+    Parameters
+    ----------
+    n_components : int or sequence of int, default=8
+        Components of every member's mixture, or candidates to choose from.
+    cv : "auto", int, cross-validation generator or iterable, default="auto"
+        "auto": 5 shuffled folds under 3000 distinct rows, else one hold-out of a tenth
+        of the rows.
+    n_estimators : int, default=8
+        Members of every network, see `MDNRegressor`.
+    param_grid : dict or None, default=None
+        Candidates for further parameters of `MDNRegressor`: names to sequences.
+    scoring : callable or None, default=None
+        ``scoring(estimator, X, y)``, greater is better; judges candidates on held-out
+        rows. None: mean log-likelihood.
+    calibrate : bool, default=True
+        Whether to fit the temperature of the scales to out-of-fold densities.
+    background : float, default=0.005
+        Weight of the heavy-tailed background.
+    hidden_layer_sizes, activation, covariance_type, n_bins, alpha, input_noise
+        See `MDNRegressor`, like the following.
+    learning_rate_init, batch_size, max_iter, n_iter_no_change, min_scale, device
+    n_jobs : int or None, default=None
+        Threads over folds and candidates: the same bits for every number.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything random.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    best_params_ : dict
+        The chosen candidate.
+    best_score_ : float
+        Its score: the mean over the folds.
+    cv_results_ : dict of ndarray
+        As in `GridSearchCV`: "params", "mean_test_score", "rank_test_score", ...
+    temperature_ : float
+        Factor on the scales.
+    oof_logpdf_ : ndarray of shape (n_samples,)
+        Log-densities of the training rows under the models that did not see them; nan
+        for rows never held out.
+    component_weights_ : ndarray of shape (n_models, n_estimators * n_components)
+        Mean weight of every component over the rows held out from its model.
+    n_features_in_, n_outputs_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only if the inputs have names.
+    n_iter_ : int
+        Greatest number of epochs of a fold of the chosen candidate.
+
+    See Also
+    --------
+    MDNRegressor : One network.
+
+    References
+    ----------
+    .. [1] B. Lakshminarayanan, A. Pritzel and C. Blundell (2017), Simple and Scalable
+       Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS.
+    .. [2] R. Rahaman and A. Thiery (2021), Uncertainty Quantification and Deep
+       Ensembles, NeurIPS.
+
+    Examples
+    --------
+    >>> from skmdn import MDNRegressorCV
+    >>> from skmdn.datasets import make_bimodal
+    >>> X, y = make_bimodal(300, random_state=0)
+    >>> mdn = MDNRegressorCV([1, 4], n_estimators=2, max_iter=60, random_state=0)
+    >>> mdn.fit(X, y).best_params_
+    {'n_components': 4}
+    """
+
+    _parameter_constraints = {  # noqa: RUF012 (scikit-learn's protocol)
+        **{name: MDNRegressor._parameter_constraints[name] for name in _SHARED},
+        "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "cv": [StrOptions({"auto"}), "cv_object"],
+        "param_grid": [dict, None],
+        "scoring": [callable, None],
+        "calibrate": ["boolean"],
+        "background": [Interval(Real, 0, 1, closed="left")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=8,
+        *,
+        cv="auto",
+        n_estimators=8,
+        param_grid=None,
+        scoring=None,
+        calibrate=True,
+        background=0.005,
+        hidden_layer_sizes="auto",
+        activation="silu",
+        covariance_type="diag",
+        n_bins=8,
+        alpha=0.1,
+        input_noise=0.03,
+        learning_rate_init="auto",
+        batch_size="auto",
+        max_iter="auto",
+        n_iter_no_change="auto",
+        min_scale="auto",
+        device="cpu",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.cv = cv
+        self.n_estimators = n_estimators
+        self.param_grid = param_grid
+        self.scoring = scoring
+        self.calibrate = calibrate
+        self.background = background
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.covariance_type = covariance_type
+        self.n_bins = n_bins
+        self.alpha = alpha
+        self.input_noise = input_noise
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.n_iter_no_change = n_iter_no_change
+        self.min_scale = min_scale
+        self.device = device
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, groups=None):
+        """Cross-fit the candidates and keep the networks of the best.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        groups : array-like of shape (n_samples,), default=None
+            Group labels for the splitter `cv`.
+
+        Returns
+        -------
+        self : MDNRegressorCV
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that cannot be used; an earlier fit is then kept.
+        """
+        check_device(self.device)
+        table = check_table(self, X, y, sample_weight, reset=True)
+        rng = new_generator(self.random_state)
+        rows = (table.X, table.Y, table.sample_weight)
+        if isinstance(self.cv, str):
+            # Equal rows must not stand on both sides of a split.
+            rows = merge_duplicates(*rows)
+        if len(rows[0]) < 2:
+            raise ValueError(
+                f"MDNRegressorCV needs at least 2 distinct rows, got n_samples = "
+                f"{len(rows[0])}."
+            )
+        parts = splits(self.cv, rows[0], rows[1], groups, rng)
+        seeds = rng.randint(2**31 - 1, size=len(parts))
+        candidates = self._candidates()
+        folds = self._fit_folds(candidates, rows, parts, seeds)
+        scores = np.array([[self._judge(fold, table) for fold in row] for row in folds])
+        self._store(self._fitted(table, rows, candidates, folds, scores))
+        return self
+
+    def _candidates(self):
+        """Parameters of every candidate, as a list of dicts."""
+        counts = self.n_components
+        counts = [counts] if isinstance(counts, Integral) else list(counts)
+        grid = {"n_components": counts, **(self.param_grid or {})}
+        unknown = set(grid) - set(MDNRegressor().get_params())
+        if unknown:
+            raise ValueError(
+                f"param_grid has {sorted(unknown)}, which are not parameters of "
+                f"MDNRegressor."
+            )
+        candidates = list(ParameterGrid(grid))
+        if not candidates:
+            raise ValueError("n_components and param_grid must name a candidate.")
+        return candidates
+
+    def _base(self, candidate):
+        """One network with the parameters of a candidate."""
+        shared = {name: getattr(self, name) for name in _SHARED}
+        base = clone(MDNRegressor(**shared)).set_params(**candidate)
+        base._validate_params()
+        return base
+
+    def _fit_folds(self, candidates, rows, parts, seeds):
+        """Fit every candidate on every split; a list of folds for each candidate."""
+        n_jobs = effective_n_jobs(self.n_jobs)
+        n_tasks = len(candidates) * len(parts)
+        inner = max(1, n_jobs // n_tasks)
+        arguments = [
+            (self._base(candidate).set_params(n_jobs=inner), rows, part, seed)
+            for candidate in candidates
+            for part, seed in zip(parts, seeds, strict=True)
+        ]
+        progress = None
+        if self.verbose:
+            from tqdm.auto import tqdm  # Imported here: most fits show no bar.
+
+            progress = tqdm(total=n_tasks, desc="MDNRegressorCV", unit="fold")
+        folds = run_tasks(fit_fold, arguments, n_jobs, progress)
+        step = len(parts)
+        return [folds[i : i + step] for i in range(0, n_tasks, step)]
+
+    def _judge(self, fold, table):
+        """Score of a fold's model on the rows held out from it."""
+        X, Y, weight = fold.held_out
+        y = Y[:, 0] if Y.shape[1] == 1 else Y
+        if self.scoring is None:
+            mixture = Ensemble([fold.model], 1.0, self.background)
+            logpdf = mixture.distribution(X).logpdf(y)
+            return np.average(logpdf, weights=weight)
+        estimator = MDNRegressor()
+        vars(estimator).update(fold.model.attributes(), **table.attributes)
+        estimator.n_outputs_, estimator._y_ndim = Y.shape[1], table.y_ndim
+        return float(self.scoring(estimator, X, y))
+
+    def _fitted(self, table, rows, candidates, folds, scores):
+        """Everything that the fitted estimator has, as a dict."""
+        mean = scores.mean(axis=1)
+        best = int(np.argmax(mean))
+        chosen = folds[best]
+        held_out = [
+            (X, Y[:, 0] if Y.shape[1] == 1 else Y, weight)
+            for X, Y, weight in (fold.held_out for fold in chosen)
+        ]
+        ensemble = Ensemble([fold.model for fold in chosen], 1.0, self.background)
+        if self.calibrate:
+            ensemble = ensemble.calibrated(held_out)
+        oof = np.full(len(rows[0]), np.nan)
+        usage = []
+        for fold, (X, y, weight) in zip(chosen, held_out, strict=True):
+            distribution = ensemble.member(fold.model, X)
+            oof[fold.rows] = distribution.logpdf(y)
+            core = distribution.weights[:, : -ensemble.n_background]
+            usage.append(np.average(core, axis=0, weights=weight))
+        if isinstance(self.cv, str):
+            oof = np.append(oof, np.nan)[row_numbers(table.X, table.Y, *rows[:2])]
+        return {
+            **table.attributes,
+            "_models": [fold.model.attributes() for fold in chosen],
+            "_y_ndim": table.y_ndim,
+            "n_outputs_": table.Y.shape[1],
+            "n_iter_": max(fold.n_iter for fold in chosen),
+            "best_params_": candidates[best],
+            "best_score_": float(mean[best]),
+            "cv_results_": _results(candidates, scores),
+            "temperature_": ensemble.temperature,
+            "oof_logpdf_": oof,
+            "component_weights_": np.array(usage),
+        }
+
+    def _mixture(self):
+        check_is_fitted(self)
+        models = [Model.from_attributes(part) for part in self._models]
+        return Ensemble(models, self.temperature_, self.background)
+
+
+def _results(candidates, scores):
+    """Scores of the candidates in the form of `GridSearchCV.cv_results_`."""
+    mean = scores.mean(axis=1)
+    names = list(candidates[0])
+    parameters = {
+        f"param_{name}": np.array([c[name] for c in candidates], dtype=object)
+        for name in names
+    }
+    by_split = {f"split{i}_test_score": column for i, column in enumerate(scores.T)}
+    return {
+        **parameters,
+        "params": candidates,
+        **by_split,
+        "mean_test_score": mean,
+        "std_test_score": scores.std(axis=1),
+        "rank_test_score": rankdata(-mean, method="min").astype(int),
+    }
