@@ -138,7 +138,7 @@ def test_score_is_weighted(fitted, table):
 def test_large_tables_are_predicted_in_blocks(fitted, table, monkeypatch):
     X, y = table
     expected = fitted.predict(X, return_std=True), fitted.logpdf(X, y)
-    monkeypatch.setattr("skmdn._estimator._ROWS_AT_ONCE", 50)
+    monkeypatch.setattr("skmdn._predictor._COMPONENTS_AT_ONCE", 1)  # 64 rows
     np.testing.assert_array_equal(fitted.predict(X, return_std=True), expected[0])
     np.testing.assert_array_equal(fitted.logpdf(X, y), expected[1])
 
