@@ -11,6 +11,7 @@ import json
 import math
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 
@@ -188,7 +189,7 @@ class Jax:
                 (rng.standard_normal((m, n)) / math.sqrt(m)).astype(np.float32),
                 np.zeros(n, dtype=np.float32),
             )
-            for m, n in zip(sizes[:-1], sizes[1:], strict=True)
+            for m, n in pairwise(sizes)
         ]
 
     @staticmethod
@@ -218,7 +219,7 @@ class Jax:
 
 
 class Mlp:
-    """scikit-learn's MLPRegressor: one output, squared error; less work than a mixture."""
+    """scikit-learn's MLPRegressor: one output, squared error, so less work."""
 
     def __init__(self, hidden, batch):
         from sklearn.neural_network import MLPRegressor
