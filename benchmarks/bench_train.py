@@ -91,7 +91,7 @@ def start_peers(pythons):
         try:
             peer.make(*QUICK[0])
             peers.append(peer)
-        except (RuntimeError, OSError) as error:
+        except RuntimeError as error:
             print(f"{kind} left out: {error}")
             peer.close()
     return peers
@@ -266,10 +266,12 @@ print(time.perf_counter() - start[0], time.process_time() - start[1])
 
 def seconds_of(code, **environment):
     """Run a program that prints its wall and its CPU seconds."""
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent), **environment}
-    command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-c", code],  # -P: the same skmdn as in this process.
+        env={**os.environ, **environment},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     return [float(seconds) for seconds in done.stdout.split()]
 
@@ -324,13 +326,17 @@ def parse():
         metavar="PEER=PATH",
         help="interpreter in which a peer (torch, jax, mlp) is installed",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    pythons = dict(pair.partition("=")[::2] for pair in arguments.python)
+    for peer, path in pythons.items():
+        if peer not in PEERS or not Path(path).is_file():
+            parser.error(f"--python {peer}={path}: no such peer, or no such file")
+    return arguments, pythons
 
 
 def main():
     """Measure everything and print it."""
-    arguments = parse()
-    pythons = dict(pair.split("=", 1) for pair in arguments.python)
+    arguments, pythons = parse()
     networks, rounds = (QUICK, 2) if arguments.quick else (NETWORKS, 4)
     results = {"machine": machine()}
     print(results["machine"])
