@@ -57,13 +57,15 @@ class Ensemble(NamedTuple):
         return self._finish(core, model)
 
     def _finish(self, core, model):
-        scale, shape = model.scaling.scale, (len(core), len(_BACKGROUND_SCALES))
-        bound, center, spread = model.min_scale * scale, model.scaling.center, scale
+        # Targets may be scaled by a negative number: they are then mirrored.
+        scale = np.abs(model.scaling.scale)
+        shape = (len(core), len(_BACKGROUND_SCALES))
+        bound, center = model.min_scale * scale, model.scaling.center
         wide = np.multiply.outer(_BACKGROUND_SCALES, scale)
         if core.n_outputs == 1:
             bound, center, wide = bound[0], center[0], wide[:, 0]
         else:
-            shape = (*shape, len(spread))
+            shape = (*shape, len(scale))
         heated = np.maximum(core.scales * self.temperature, bound)
         background = np.broadcast_to(self.background * _BACKGROUND_WEIGHTS, shape[:2])
         return MixtureDistribution(
