@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Mixture density networks for scikit-learn."""
 
+from skmdn._cv import MDNRegressorCV
 from skmdn._estimator import MDNRegressor
 from skmdn._predict_dist import predict_dist
 from skmdn._versions import show_versions
 from skmdn.distribution import MixtureDistribution
 
-__all__ = ["MDNRegressor", "MixtureDistribution", "predict_dist", "show_versions"]
+__all__ = [
+    "MDNRegressor",
+    "MDNRegressorCV",
+    "MixtureDistribution",
+    "predict_dist",
+    "show_versions",
+]
 
 __version__ = "0.1.0"
