@@ -6,7 +6,7 @@ import doctest
 import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -74,33 +74,47 @@ def test_show_versions_names_every_requirement(capsys):
 # --- metadata -------------------------------------------------------------------------
 
 
-def test_metadata():
+@pytest.fixture
+def installed():
+    """The installed distribution, which may lie elsewhere than these files."""
     try:
-        data = metadata("skmdn")
+        return distribution("skmdn")
     except PackageNotFoundError:
-        pytest.skip("runs on a folder of sources that is not installed")
+        return pytest.skip("runs on a folder of sources that is not installed")
+
+
+def test_metadata(installed):
+    data = installed.metadata
     assert data["Version"] == skmdn.__version__
     assert data["License-Expression"] == "BSD-3-Clause"
     assert data["Requires-Python"] == ">=3.11"
     assert set(data.get_all("Provides-Extra")) == {"plot", "test", "cu12", "cu13"}
     names = {line.partition(">")[0] for line in requirements()}
-    required = {re.match(r"[\w-]+", line)[0] for line in data.get_all("Requires-Dist")}
+    required = {re.match(r"[\w-]+", line)[0] for line in installed.requires}
     assert names < required
+
+
+def test_what_is_installed_is_what_is_tested(installed):
+    # "python -m pytest" imports the package of this folder, not the installed one.
+    if "editable" in (installed.read_text("direct_url.json") or ""):
+        pytest.skip("installed as a link to this folder")
+    files = {
+        str(file): installed.locate_file(file).read_bytes()
+        for file in installed.files
+        if file.parts[0] == "skmdn" and file.suffix == ".py"
+    }
+    folder = Path(skmdn.__file__).parent
+    here = {
+        str(path.relative_to(folder.parent)): path.read_bytes()
+        for path in folder.rglob("*.py")
+    }
+    differ = {name for name in here | files if here.get(name) != files.get(name)}
+    assert not differ, "remove the folder build and install again"
 
 
 def test_requirements_have_no_caps():
     assert len(requirements()) == 5
     assert not [line for line in requirements() if re.search("<|==|~", line)]
-
-
-def test_installed_package_is_complete():
-    # Also where the installed package is not the one in this folder.
-    package = Path(skmdn.__file__).parent
-    here, there = (
-        {path.relative_to(folder) for path in folder.rglob("*.py")}
-        for folder in (ROOT / "skmdn", package)
-    )
-    assert here == there
 
 
 def test_changelog_names_this_version():
