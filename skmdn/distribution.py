@@ -2,31 +2,75 @@
 """Mixtures of Gaussians, one for every row: the answer of a mixture density network."""
 
 import numpy as np
-from scipy import special
 
-from skmdn._distribution.checks import (
-    check_integer,
-    check_levels,
-    check_mixture,
-    check_points,
-    check_values,
-    new_generator,
-)
-
-_HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+from skmdn._distribution.checks import check_mixture
+from skmdn._distribution.densities import Densities
+from skmdn._distribution.regions import Regions
+from skmdn._distribution.sampling import Sampling
+from skmdn._distribution.scores import Scores
+from skmdn._distribution.structure import Structure
+from skmdn._distribution.summaries import Summaries
 
 
-class MixtureDistribution:
-    """Mixtures of Gaussians, one for every row.
+class MixtureDistribution(Densities, Regions, Summaries, Scores, Structure, Sampling):
+    r"""Mixtures of Gaussians, one for every row.
+
+    The density of row i is :math:`\sum_k w_{ik} \prod_d N(y_d; \mu_{ikd},
+    \sigma_{ikd}^2)`: several outputs are independent within a component, not within the
+    mixture.
+
+    Values are given to the methods as a number for all rows, one per row (n_rows,), or
+    a grid (n_rows, m) or (1, m) for every row; the result has the shape (n_rows,) or
+    (n_rows, m). Everything is closed form or exact to rounding, in float64, unless the
+    method says otherwise.
 
     Parameters
     ----------
     weights : array-like of shape (n_rows, n_components)
-        Not negative; every row sums to 1.
-    means : array-like of shape (n_rows, n_components[, n_outputs])
-        Without the last axis: one output.
+        Not negative; every row sums to 1 (within 1e-5, and is divided by its sum).
+    means : array-like of shape (n_rows, n_components) or \
+            (n_rows, n_components, n_outputs)
+        In units of the targets.
     scales : array-like of the shape of `means`, or (n_rows, n_components, 1)
-        Standard deviations, positive. A last axis of 1: the same for all outputs.
+        Standard deviations, positive. With a last axis of 1 the same for all outputs.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_rows, n_components)
+    means : ndarray of shape (n_rows, n_components[, n_outputs])
+        Without the last axis for one output.
+    scales : ndarray of the shape of `means`, or (n_rows, n_components, 1)
+    n_components : int
+    n_outputs : int
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, something is not finite, a weight is negative, weights
+        do not sum to 1, or a scale is not positive.
+
+    See Also
+    --------
+    skmdn.MDNRegressor.predict_dist : Where these come from.
+
+    References
+    ----------
+    .. [1] C. M. Bishop, "Mixture density networks", Aston University NCRG/94/004, 1994.
+
+    Examples
+    --------
+    >>> from skmdn import MixtureDistribution
+    >>> dist = MixtureDistribution(
+    ...     weights=[[0.5, 0.5], [0.1, 0.9]],
+    ...     means=[[-3.0, 3.0], [0.0, 1.0]],
+    ...     scales=[[0.5, 0.5], [1.0, 2.0]],
+    ... )
+    >>> dist
+    MixtureDistribution(n_rows=2, n_components=2, n_outputs=1)
+    >>> dist.mean()
+    array([0. , 0.9])
+    >>> dist[1].interval(0.5)[1].round(4)
+    array([2.1884])
     """
 
     def __init__(self, weights, means, scales):
@@ -36,158 +80,84 @@ class MixtureDistribution:
     def _of(cls, weights, means, scales):
         """Put arrays together that are valid already."""
         dist = object.__new__(cls)
-        dist.weights, dist.means, dist.scales = map(
-            np.ascontiguousarray, (weights, means, scales)
-        )
+        dist.weights = np.ascontiguousarray(weights)
+        dist.means = np.ascontiguousarray(means)
+        dist.scales = np.ascontiguousarray(scales)
         return dist
 
     @property
     def n_components(self):
-        """Components of every row."""
+        """Number of components of every row."""
         return self.weights.shape[1]
 
     @property
     def n_outputs(self):
-        """Outputs of the joint distribution."""
+        """Number of outputs."""
         return 1 if self.means.ndim == 2 else self.means.shape[2]
 
     def __len__(self):
         return len(self.weights)
 
     def __getitem__(self, rows):
+        """Select rows by number, slice, mask or array of numbers, as a distribution."""
         if isinstance(rows, (int, np.integer)):
             rows = [rows]
-        return self._of(self.weights[rows], self.means[rows], self.scales[rows])
+        weights = self.weights[rows]
+        if weights.ndim != 2 or weights.shape[1:] != self.weights.shape[1:]:
+            raise IndexError(
+                f"Rows must be a number, slice, mask or array of numbers; got {rows!r}."
+            )
+        return self._of(weights, self.means[rows], self.scales[rows])
 
     def __repr__(self):
         return (
-            f"MixtureDistribution(rows={len(self)}, components={self.n_components}, "
-            f"outputs={self.n_outputs})"
+            f"{type(self).__name__}(n_rows={len(self)}, "
+            f"n_components={self.n_components}, n_outputs={self.n_outputs})"
         )
 
-    def _one_output(self, method):
+    def to_frame(self):
+        """Components as a table.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of n_rows * n_components rows
+            Index: row, component. Columns: weight, mean, scale; for several outputs
+            mean_0, mean_1, ..., scale_0, scale_1, ...
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> MixtureDistribution([[0.5, 0.5]], [[0, 1]], [[1, 2]]).to_frame().shape
+        (2, 3)
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "to_frame needs pandas: pip install pandas. The same numbers are in "
+                "the attributes weights, means and scales."
+            ) from error
+        index = pd.MultiIndex.from_product(
+            [range(len(self)), range(self.n_components)], names=["row", "component"]
+        )
+        columns = {"weight": self.weights.ravel()}
+        for name, values in (("mean", self.means), ("scale", self.scales)):
+            if self.n_outputs == 1:
+                columns[name] = values.ravel()
+                continue
+            values = np.broadcast_to(values, self.means.shape)
+            for d in range(self.n_outputs):
+                columns[f"{name}_{d}"] = values[..., d].ravel()
+        return pd.DataFrame(columns, index=index)
+
+    def _check_one_output(self, method):
         if self.n_outputs != 1:
             raise ValueError(
                 f"{method} is for one output, this distribution has {self.n_outputs}: "
-                f"take marginal(j) or condition(j, value) first."
+                "choose one with marginal(j) or condition(j, value)."
             )
-        return self.means.reshape(self.weights.shape), self.scales.reshape(
-            self.weights.shape
-        )
-
-    def logpdf(self, y):
-        """Log-density, joint for several outputs."""
-        y, shape = check_points("y", y, len(self), self.n_outputs)
-        means = self.means.reshape(*self.weights.shape, -1)
-        scales = self.scales.reshape(*self.weights.shape, -1)
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            z = (y[:, :, None, :] - means[:, None]) / scales[:, None]
-            terms = np.sum(
-                -0.5 * z * z - np.log(scales[:, None]) - _HALF_LOG_2PI, axis=-1
-            )
-            terms += np.log(self.weights)[:, None]
-            value = special.logsumexp(terms, axis=-1)
-        return value.reshape(shape)
-
-    def pdf(self, y):
-        """Density, joint for several outputs."""
-        return np.exp(self.logpdf(y))
-
-    def cdf(self, y):
-        """P(Y <= y)."""
-        means, scales = self._one_output("cdf")
-        y, shape = check_values("y", y, len(self))
-        z = (y[:, :, None] - means[:, None]) / scales[:, None]
-        return np.minimum(
-            np.einsum("nk,nmk->nm", self.weights, special.ndtr(z)), 1
-        ).reshape(shape)
-
-    def sf(self, y):
-        """P(Y > y)."""
-        means, scales = self._one_output("sf")
-        y, shape = check_values("y", y, len(self))
-        z = (y[:, :, None] - means[:, None]) / scales[:, None]
-        return np.minimum(
-            np.einsum("nk,nmk->nm", self.weights, special.ndtr(-z)), 1
-        ).reshape(shape)
-
-    def ppf(self, q):
-        """Quantiles."""
-        self._one_output("ppf")
-        q, shape = check_levels("q", q, len(self))
-        return self._quantile(q, upper=False).reshape(shape)
-
-    def isf(self, q):
-        """Upper quantiles."""
-        self._one_output("isf")
-        q, shape = check_levels("q", q, len(self))
-        return self._quantile(q, upper=True).reshape(shape)
-
-    def _quantile(self, p, upper):
-        means, scales = self._one_output("ppf")
-        q = np.broadcast_to(p, (len(self), p.shape[1]))
-        w, m, s = self.weights[:, None], means[:, None], scales[:, None]
-        z = special.ndtri(q)[..., None]
-        ends = m - s * z if upper else m + s * z
-        ends[np.broadcast_to(w == 0, ends.shape)] = np.nan
-        low, high = np.nanmin(ends, -1), np.nanmax(ends, -1)
-        x = np.where(np.isfinite(low + high), 0.5 * low + 0.5 * high, low)
-        for _ in range(120):
-            done = ~((high > low) & np.isfinite(low) & np.isfinite(high))
-            if np.all(done):
-                break
-            t = (x[..., None] - m) / s
-            c, u = (w * special.ndtr(t)).sum(-1), (w * special.ndtr(-t)).sum(-1)
-            f = (w * np.exp(-0.5 * t * t) / s).sum(-1) / np.sqrt(2 * np.pi)
-            error = (q - u) if upper else (c - q)
-            small = (q > 0.5) & ~done
-            error = np.where(small, (c - (1 - q)) if upper else ((1 - q) - u), error)
-            low = np.where(~done & (error <= 0), x, low)
-            high = np.where(~done & (error >= 0), x, high)
-            with np.errstate(all="ignore"):
-                new = x - error / f
-                new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
-            stop = np.abs(new - x) <= 1e-16 * np.abs(x)
-            x = np.where(done, x, new)
-            high = np.where(stop & ~done, x, high)
-            low = np.where(stop & ~done, x, low)
-        return x
-
-    def median(self):
-        """Quantile of level 1/2."""
-        return self.ppf(0.5)
-
-    def mean(self):
-        """Mean, (n_rows,) or (n_rows, n_outputs)."""
-        weights = self.weights.reshape(self.weights.shape + (1,) * (self.means.ndim - 2))
-        return np.sum(weights * self.means, axis=1)
-
-    def var(self):
-        """Variance, of every output."""
-        weights = self.weights.reshape(self.weights.shape + (1,) * (self.means.ndim - 2))
-        deviation = self.means - self.mean()[:, None]
-        return np.sum(weights * (self.scales**2 + deviation**2), axis=1)
-
-    def std(self):
-        """Standard deviation, of every output."""
-        return np.sqrt(self.var())
-
-    def sample(self, size=None, random_state=None):
-        """Draw: (n_rows[, n_outputs][, size])."""
-        n_draws = 1 if size is None else check_integer("size", size, 0)
-        rng = new_generator(random_state)
-        n, k = self.weights.shape
-        edges = np.cumsum(self.weights, axis=1)
-        u = rng.uniform(size=(n, n_draws)) * edges[:, -1:]
-        chosen = np.zeros((n, n_draws), dtype=np.intp)
-        for j in range(k - 1):
-            chosen += u >= edges[:, j : j + 1]
-        rows = np.arange(n)[:, None]
-        if self.means.ndim == 2:
-            noise = rng.standard_normal((n, n_draws))
-            draws = self.means[rows, chosen] + self.scales[rows, chosen] * noise
-        else:
-            noise = rng.standard_normal((n, n_draws, self.n_outputs))
-            draws = self.means[rows, chosen] + self.scales[rows, chosen] * noise
-            draws = np.swapaxes(draws, 1, 2)
-        return draws[..., 0] if size is None else draws

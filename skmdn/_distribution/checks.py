@@ -39,6 +39,8 @@ def check_mixture(weights, means, scales):
             f"scales must have the shape {' or '.join(map(str, sorted(allowed)))}; got "
             f"{scales.shape}."
         )
+    if means.ndim == 3 and means.shape[2] == 1:
+        means, scales = means[..., 0], scales[..., 0]
     if not np.all(scales > 0):
         raise ValueError(f"scales must be positive; got {scales.min()}.")
     if not np.all(weights >= 0):
@@ -50,15 +52,20 @@ def check_mixture(weights, means, scales):
     return weights / total, means, scales
 
 
+def _array(values):
+    """Return what the kernels take; they are compiled for writable arrays only."""
+    return np.require(values, np.float64, ("C_CONTIGUOUS", "ALIGNED", "WRITEABLE"))
+
+
 def _finite(name, values):
-    values = np.ascontiguousarray(values, dtype=np.float64)
+    values = _array(values)
     if not np.all(np.isfinite(values)):
         bad = values[~np.isfinite(values)][0]
         raise ValueError(f"{name} must be finite; got {bad}.")
     return values
 
 
-def check_values(name, values, n_rows):
+def check_values(name, values, n_rows, *, finite=False):
     """Broadcast values of one output against the rows.
 
     Parameters
@@ -67,6 +74,8 @@ def check_values(name, values, n_rows):
     values : array-like
         A number for all rows, one per row, or a grid (n_rows, m) or (1, m).
     n_rows : int
+    finite : bool, default=False
+        Refuse infinity.
 
     Returns
     -------
@@ -74,7 +83,7 @@ def check_values(name, values, n_rows):
     shape : tuple
         Of the result: (n_rows,) or (n_rows, m).
     """
-    values = _not_nan(name, values)
+    values = _finite(name, values) if finite else _not_nan(name, values)
     if values.ndim == 0 or values.shape == (n_rows,):
         return values.reshape(-1, 1), (n_rows,)
     if values.ndim == 2 and values.shape[0] in (1, n_rows):
@@ -85,7 +94,7 @@ def check_values(name, values, n_rows):
     )
 
 
-def check_points(name, values, n_rows, n_outputs):
+def check_points(name, values, n_rows, n_outputs, *, finite=False):
     """Like `check_values` for points: (n_outputs,), (n_rows, .), ([n_rows or 1], m, .).
 
     Returns
@@ -94,9 +103,9 @@ def check_points(name, values, n_rows, n_outputs):
     shape : tuple
     """
     if n_outputs == 1:
-        points, shape = check_values(name, values, n_rows)
+        points, shape = check_values(name, values, n_rows, finite=finite)
         return points[..., None], shape
-    points = _not_nan(name, values)
+    points = _finite(name, values) if finite else _not_nan(name, values)
     if points.shape in ((n_outputs,), (n_rows, n_outputs)):
         return points.reshape(-1, 1, n_outputs), (n_rows,)
     if (
@@ -143,6 +152,13 @@ def check_integer(name, value, low, high=None):
     return int(value)
 
 
+def check_choice(name, value, allowed):
+    """Validate one of several words."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}.")
+    return value
+
+
 def check_positive(name, value):
     """Validate one finite number above 0."""
     if not isinstance(value, numbers.Real) or not 0 < value < np.inf:
@@ -158,7 +174,7 @@ def new_generator(random_state):
 
 
 def _not_nan(name, values):
-    values = np.ascontiguousarray(values, dtype=np.float64).reshape(np.shape(values))
+    values = _array(values)
     if np.any(np.isnan(values)):
         raise ValueError(f"{name} must not be NaN.")
     return values

@@ -98,7 +98,7 @@ def logpdf(weights, means, scales, values, out, scratch):
             for lane in range(LANES):
                 total[lane] += exp64(terms[k, lane] - best[lane])
         for lane in range(LANES):
-            # Infinitely far from every component: the difference above was not a number.
+            # Infinitely far from every component the difference above was no number.
             far = best[lane] == -np.inf
             total[lane] = -np.inf if far else best[lane] + log64(total[lane])
         for lane in range(count):

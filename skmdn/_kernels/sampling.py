@@ -73,11 +73,10 @@ def _search(cumulated, u):
 
 
 @compiled
-def sample(weights, means, scales, seed, first_draw, out, cumulated, scratch):
+def sample(weights, means, scales, seed, out, cumulated, scratch):
     """Fill out (n, D, m) with m draws of every row.
 
-    first_draw is the number of draws in the rows before, in a call over blocks;
-    cumulated (K,) and scratch (1 + D, LANES) are scratch.
+    Weights need not sum to 1. cumulated (K,) and scratch (1 + D, LANES) are scratch.
     """
     wide_vectors()
     n_outputs, n_draws = out.shape[1], out.shape[2]
@@ -89,11 +88,11 @@ def sample(weights, means, scales, seed, first_draw, out, cumulated, scratch):
     known, weight = -1, 1.0
     for first in range(0, total, LANES):
         for lane in range(LANES):
-            count = np.uint64(first_draw + first + lane) * taken
+            count = np.uint64(first + lane) * taken
             scratch[0, lane] = uniform(seed, count)
         for d in range(n_outputs):
             for lane in range(LANES):
-                count = np.uint64(first_draw + first + lane) * taken
+                count = np.uint64(first + lane) * taken
                 radius = 1.0 - uniform(seed, count + np.uint64(2 * d + 1))
                 turn = uniform(seed, count + np.uint64(2 * d + 2))
                 radius = math.sqrt(-2.0 * log64(radius))

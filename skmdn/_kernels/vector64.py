@@ -23,16 +23,20 @@ _i8 = np.int64
 @intrinsic
 def double_bits(typingctx, x):
     """Bit pattern of a float64 as int64."""
-    return types.int64(types.float64), lambda context, builder, signature, args: (
-        builder.bitcast(args[0], ir.IntType(64))
+    return types.int64(
+        types.float64
+    ), lambda context, builder, signature, args: builder.bitcast(
+        args[0], ir.IntType(64)
     )
 
 
 @intrinsic
 def bits_double(typingctx, x):
     """Return the float64 with the bit pattern of an int64."""
-    return types.float64(types.int64), lambda context, builder, signature, args: (
-        builder.bitcast(args[0], ir.DoubleType())
+    return types.float64(
+        types.int64
+    ), lambda context, builder, signature, args: builder.bitcast(
+        args[0], ir.DoubleType()
     )
 
 

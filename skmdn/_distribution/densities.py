@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Methods of `MixtureDistribution`: density, distribution function, quantiles."""
+
+import numpy as np
+
+from skmdn._distribution import evaluate
+from skmdn._distribution.checks import (
+    check_levels,
+    check_open_unit,
+    check_points,
+    check_values,
+)
+
+
+class Densities:
+    """Density, distribution function, quantiles, probabilities.
+
+    Abstract: the parameters are those of `MixtureDistribution`.
+    """
+
+    def logpdf(self, y):
+        """Log-density, joint for several outputs.
+
+        Parameters
+        ----------
+        y : array-like
+            For one output a number, (n_rows,) or a grid ([n_rows or 1], m). For several
+            outputs a point (n_outputs,), (n_rows, n_outputs) or a grid
+            ([n_rows or 1], m, n_outputs). May be infinite.
+
+        Returns
+        -------
+        logpdf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+            In nats. Finite up to 1e150 scales away, -inf beyond 1e154.
+
+        Raises
+        ------
+        ValueError
+            If `y` has another shape or is NaN.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0], [1.0]], [[0.0], [5.0]], [[1.0], [2.0]])
+        >>> dist.logpdf([0.0, 5.0]).round(4)
+        array([-0.9189, -1.6121])
+        >>> dist.logpdf([[0.0, 1.0, 2.0]]).shape
+        (2, 3)
+        """
+        points, shape = check_points("y", y, len(self), self.n_outputs)
+        return evaluate.logpdf(self, points).reshape(shape)
+
+    def pdf(self, y):
+        """Density, joint for several outputs.
+
+        Parameters
+        ----------
+        y : array-like
+            As for `logpdf`.
+
+        Returns
+        -------
+        pdf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+            Per unit of y (product of the units of several outputs).
+
+        Raises
+        ------
+        ValueError
+            If `y` has another shape or is NaN.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.5, 0.5]], [[-1.0, 1.0]], [[1.0, 1.0]])
+        >>> dist.pdf(0.0).round(6)
+        array([0.241971])
+        """
+        logpdf = self.logpdf(y)
+        return np.exp(logpdf, out=logpdf)
+
+    def cdf(self, y):
+        """Distribution function P(Y <= y), one output.
+
+        Parameters
+        ----------
+        y : array-like
+            A number, (n_rows,) or a grid ([n_rows or 1], m). May be infinite.
+
+        Returns
+        -------
+        cdf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+            Relative precision in the lower tail; use `sf` for the upper one.
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs, or `y` has another shape or is NaN.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.5, 0.5]], [[-3.0, 3.0]], [[0.5, 0.5]])
+        >>> dist.cdf(0.0)
+        array([0.5])
+        """
+        self._check_one_output("cdf")
+        values, shape = check_values("y", y, len(self))
+        return evaluate.cdf(self, values).reshape(shape)
+
+    def sf(self, y):
+        """Survival function P(Y > y), one output.
+
+        Parameters
+        ----------
+        y : array-like
+            As for `cdf`.
+
+        Returns
+        -------
+        sf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+            Relative precision in the upper tail, where ``1 - cdf(y)`` has none.
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs, or `y` has another shape or is NaN.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
+        >>> float(dist.sf(10.0)[0])  # doctest: +ELLIPSIS
+        7.6198530241...e-24
+        """
+        self._check_one_output("sf")
+        values, shape = check_values("y", y, len(self))
+        return evaluate.cdf(self, values, -1.0).reshape(shape)
+
+    def ppf(self, q):
+        """Quantiles, the inverse of `cdf`, one output.
+
+        Newton's method on the logarithm of the smaller tail, within a bracket that the
+        quantiles of the components give.
+
+        Parameters
+        ----------
+        q : array-like
+            Levels in [0, 1]: a number, (n_rows,) or a grid ([n_rows or 1], m).
+
+        Returns
+        -------
+        ppf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+            -inf for 0, inf for 1.
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs, or `q` has another shape or leaves [0, 1].
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.5, 0.5]], [[-3.0, 3.0]], [[0.5, 0.5]])
+        >>> dist.ppf([[0.25, 0.75]])
+        array([[-3.,  3.]])
+        """
+        self._check_one_output("ppf")
+        levels, shape = check_levels("q", q, len(self))
+        return evaluate.ppf(self, levels).reshape(shape)
+
+    def isf(self, q):
+        """Quantiles counted from above, the inverse of `sf`, one output.
+
+        Parameters
+        ----------
+        q : array-like
+            As for `ppf`.
+
+        Returns
+        -------
+        isf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+            inf for 0, -inf for 1. Precise for levels where ``1 - q`` is rounded.
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs, or `q` has another shape or leaves [0, 1].
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
+        >>> dist.isf(1e-20).round(6)
+        array([9.26234])
+        """
+        self._check_one_output("isf")
+        levels, shape = check_levels("q", q, len(self))
+        return evaluate.ppf(self, levels, upper=True).reshape(shape)
+
+    def median(self):
+        """Median, one output.
+
+        Returns
+        -------
+        median : ndarray of shape (n_rows,)
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs.
+        """
+        return self.ppf(0.5)
+
+    def interval(self, coverage=0.9):
+        """Central interval, with the same probability on either side; one output.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            Probability of the interval, in (0, 1).
+
+        Returns
+        -------
+        lower, upper : ndarray of shape (n_rows,)
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs or `coverage` is not in (0, 1).
+
+        See Also
+        --------
+        MixtureDistribution.hdr : The shortest region of the same probability.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[10.0]], [[1.0]])
+        >>> lower, upper = dist.interval(0.95)
+        >>> lower.round(2), upper.round(2)
+        (array([8.04]), array([11.96]))
+        """
+        tail = (1 - check_open_unit("coverage", coverage)) / 2
+        return self.ppf(tail), self.isf(tail)
+
+    def prob(self, lower, upper):
+        """P(lower < Y <= upper), one output.
+
+        Parameters
+        ----------
+        lower, upper : array-like
+            Each a number, (n_rows,) or a grid ([n_rows or 1], m). May be infinite.
+
+        Returns
+        -------
+        prob : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs, a shape does not fit, or a lower bound is
+            above its upper bound.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.5, 0.5]], [[-3.0, 3.0]], [[0.5, 0.5]])
+        >>> dist.prob(0, float("inf"))
+        array([0.5])
+        """
+        self._check_one_output("prob")
+        a, shape = check_values("lower", lower, len(self))
+        b, other = check_values("upper", upper, len(self))
+        shape = max(shape, other, key=len)
+        if not np.all(a <= b):
+            raise ValueError(
+                f"lower must not be above upper; got {lower!r} and {upper!r}."
+            )
+        # The difference of the smaller tails, which round less.
+        below, above = evaluate.cdf(self, b), evaluate.cdf(self, a, -1.0)
+        from_below = below - evaluate.cdf(self, a)
+        from_above = above - evaluate.cdf(self, b, -1.0)
+        prob = np.where(below <= above, from_below, from_above)
+        return np.maximum(prob, 0.0).reshape(shape)

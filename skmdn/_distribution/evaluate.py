@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Run the kernels over the rows of a distribution."""
+
+import numpy as np
+from scipy import special
+
+from skmdn._kernels import ensemble, mixture, quantile
+
+# With more components, pairs are not summed one by one.
+_MANY_COMPONENTS = 64
+_BLOCK = 1 << 16
+
+
+def parameters(dist):
+    """Weights, means and scales as (n, K), (n, K * D) and (n, K * D) or (n, K)."""
+    n = len(dist)
+    return (
+        dist.weights,
+        dist.means.reshape(n, np.prod(dist.means.shape[1:], dtype=int)),
+        dist.scales.reshape(n, np.prod(dist.scales.shape[1:], dtype=int)),
+    )
+
+
+def at_values(kernel, dist, values, *arguments):
+    """Evaluate a kernel of `mixture` at values (n or 1, m, D); return (n, m)."""
+    out = np.empty((len(dist), values.shape[1]))
+    rows = mixture.scratch_rows(dist.n_components, dist.n_outputs)
+    scratch = np.empty((rows, mixture.LANES))
+    kernel(*parameters(dist), values, *arguments, out.reshape(-1), scratch)
+    return out
+
+
+def logpdf(dist, points):
+    """Joint log-density at points (n or 1, m, D)."""
+    return at_values(mixture.logpdf, dist, points)
+
+
+def cdf(dist, values, sign=1.0):
+    """P(Y <= y), or P(Y > y) if sign is -1, at values (n or 1, m)."""
+    return at_values(mixture.cdf, dist, values[:, :, None], sign)
+
+
+def mean_distance(dist, values):
+    """E|Y - y| at values (n or 1, m)."""
+    return at_values(mixture.mean_distance, dist, values[:, :, None])
+
+
+def self_distance(dist):
+    """E|Y - Y'| of every row."""
+    n_components = dist.n_components
+    out = np.empty(len(dist))
+    if n_components > _MANY_COMPONENTS:
+        scratch = np.empty((4, ensemble.padded(n_components)))
+        ensemble.self_distance(*parameters(dist), out, scratch)
+    else:
+        scratch = np.empty((mixture.scratch_rows(n_components, 1), mixture.LANES))
+        mixture.self_distance(*parameters(dist), out, scratch)
+    return out
+
+
+def ppf(dist, levels, upper=False):
+    """Quantiles of levels (n or 1, m), counted from above if `upper`."""
+    n, n_columns = len(dist), levels.shape[1]
+    out = np.empty((n, n_columns))
+    scratch = np.empty((quantile.scratch_rows(dist.n_components), quantile.LANES))
+    elements = np.empty((2, quantile.LANES), dtype=np.int64)
+    weights, means, scales = parameters(dist)
+    step = max(1, _BLOCK // max(n_columns, 1))
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
+        block = levels if len(levels) == 1 else levels[rows]
+        # Levels above 1/2 are exact as tails from the other end.
+        far = block > 0.5
+        tails = np.where(far, 1 - block, block)
+        side = np.where(far != upper, -1.0, 1.0)
+        z = special.ndtri(tails)
+        quantile.ppf(
+            *(weights[rows], means[rows], scales[rows]),
+            *(tails, z, side, out[rows].reshape(-1), elements, scratch),
+        )
+    return out

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Methods of `MixtureDistribution`: random draws."""
+
+import numpy as np
+
+from skmdn._distribution import evaluate
+from skmdn._distribution.checks import check_integer, check_positive, new_generator
+from skmdn._kernels import sampling
+
+
+class Sampling:
+    """Random draws. Abstract: the parameters are those of `MixtureDistribution`."""
+
+    def sample(self, size=None, random_state=None, *, temperature=1.0):
+        """Draw from every row.
+
+        Parameters
+        ----------
+        size : int, default=None
+            Draws of every row; None: one, without an axis for it.
+        random_state : int, RandomState instance or None, default=None
+            Seed, or generator to take one from. The draws of a row depend on it, on
+            `size` and on the number of the row.
+        temperature : float or pair of floats, default=1.0
+            Below 1 sharpens, above 1 flattens: weights to the power of
+            ``1 / temperature``, variances times `temperature` [1]_. A pair: that of the
+            weights and that of the variances.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_rows[, n_outputs][, size])
+            The axis of outputs only for several.
+
+        Raises
+        ------
+        ValueError
+            If `size` is not an integer or `temperature` not positive.
+
+        References
+        ----------
+        .. [1] D. Ha and D. Eck, "A neural representation of sketch drawings", ICLR
+           2018, equation 8.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.5, 0.5]], [[-3.0, 3.0]], [[0.1, 0.1]])
+        >>> dist.sample(1000, random_state=0).shape
+        (1, 1000)
+        """
+        n_draws = 1 if size is None else check_integer("size", size, 0)
+        pair = temperature if isinstance(temperature, (tuple, list)) else [temperature]
+        for_weights, for_scales = pair[0], pair[-1]
+        if len(pair) > 2:
+            raise ValueError(f"temperature must be one or two numbers; got {pair}.")
+        for_weights = check_positive("temperature", for_weights)
+        for_scales = check_positive("temperature", for_scales)
+        seed = new_generator(random_state).randint(2**32, size=2, dtype=np.uint64)
+        weights, means, scales = evaluate.parameters(self)
+        if for_weights != 1:
+            weights = (weights / weights.max(axis=1, keepdims=True)) ** (
+                1 / for_weights
+            )
+        if for_scales != 1:
+            scales = scales * np.sqrt(for_scales)
+        draws = np.empty((len(self), self.n_outputs, n_draws))
+        sampling.sample(
+            *(weights, means, scales, (seed[0] << np.uint64(32)) | seed[1], draws),
+            np.empty(self.n_components),
+            np.empty((1 + self.n_outputs, sampling.LANES)),
+        )
+        if self.means.ndim == 2:
+            draws = draws[:, 0]
+        return draws[..., 0] if size is None else draws

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Methods of `MixtureDistribution`: components, marginals, conditionals."""
+
+import numpy as np
+from scipy import special
+
+from skmdn._distribution.checks import (
+    check_integer,
+    check_points,
+    check_values,
+)
+from skmdn._distribution.reduction import merge_components
+
+# A square beyond this would overflow.
+_FARTHEST = 1e150
+
+
+class Structure:
+    """Parts of a mixture, and mixtures made of them.
+
+    Abstract: the parameters are those of `MixtureDistribution`.
+    """
+
+    def responsibilities(self, y):
+        """P(component | y): where a target came from.
+
+        Parameters
+        ----------
+        y : array-like
+            As for `logpdf`, finite.
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_rows, n_components), or \
+                (n_rows, m, n_components) for a grid
+            Sum to 1 over components.
+
+        Raises
+        ------
+        ValueError
+            If `y` has another shape or is not finite.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.5, 0.5]], [[-1.0, 1.0]], [[1.0, 1.0]])
+        >>> dist.responsibilities(0.0)
+        array([[0.5, 0.5]])
+        """
+        points, shape = check_points("y", y, len(self), self.n_outputs, finite=True)
+        joint = (*self.weights.shape, -1)
+        terms = _log_terms(
+            self.weights[:, None],
+            self.means.reshape(joint)[:, None],
+            self.scales.reshape(joint)[:, None],
+            points[:, :, None],
+        )
+        return special.softmax(terms, axis=-1).reshape(*shape, self.n_components)
+
+    def marginal(self, j):
+        """Distribution of some of the outputs, the others integrated out.
+
+        Parameters
+        ----------
+        j : int or list of int
+            Output or outputs, from 0; negative ones count from the end.
+
+        Returns
+        -------
+        marginal : MixtureDistribution
+
+        Raises
+        ------
+        ValueError
+            If there is no such output, or an output is named twice.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[[1.0, 2.0]]], [[[1.0, 1.0]]])
+        >>> dist.marginal(1).mean()
+        array([2.])
+        """
+        kept = self._outputs(j)
+        return self._of_outputs(self.weights, kept)
+
+    def condition(self, j, value):
+        """Distribution of the other outputs, given some.
+
+        Parameters
+        ----------
+        j : int or list of int
+            Outputs that are known.
+        value : array-like of shape (), (n_rows,); for a list of outputs (len(j),) or \
+                (n_rows, len(j))
+            Their values, finite.
+
+        Returns
+        -------
+        conditional : MixtureDistribution
+            Over the other outputs. Components are independent within, so only the
+            weights change: to the responsibilities of the components for `value`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such output, none is left, or `value` does not fit.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> means, scales = [[[-3.0, -1.0], [3.0, 1.0]]], [[[1.0, 1.0], [1.0, 1.0]]]
+        >>> dist = MixtureDistribution([[0.5, 0.5]], means, scales)
+        >>> dist.mean(), dist.condition(0, 3.0).mean().round(4)
+        (array([[0., 0.]]), array([1.]))
+        """
+        known = self._outputs(j)
+        rest = [i for i in range(self.n_outputs) if i not in known]
+        if not rest:
+            raise ValueError(f"j must leave an output; got {j!r} of {self.n_outputs}.")
+        if np.ndim(j) == 0:
+            points, shape = check_values("value", value, len(self), finite=True)
+        else:
+            points, shape = check_points(
+                "value", value, len(self), len(known), finite=True
+            )
+            points = points[:, 0] if points.shape[1] == 1 else points
+        if len(shape) != 1:
+            raise ValueError(
+                f"value must be one for every row; got the shape {np.shape(value)}."
+            )
+        weights = self._of_outputs(self.weights, known).responsibilities(
+            np.broadcast_to(points, (len(self), len(known)))
+            if len(known) > 1
+            else np.broadcast_to(points[:, 0], len(self))
+        )
+        return self._of_outputs(weights, rest)
+
+    def reduce(self, k):
+        """Fewer components, by merging greedily those that are most alike.
+
+        The pair whose merging changes the distribution least, by an upper bound of the
+        Kullback-Leibler divergence, is replaced by the Gaussian of the same mean and
+        variances, until k are left [1]_. Mean and variance of every output stay exactly
+        as they were.
+
+        Parameters
+        ----------
+        k : int
+            Components to keep, at least 1. With no fewer than there are, nothing
+            changes.
+
+        Returns
+        -------
+        reduced : MixtureDistribution
+
+        Raises
+        ------
+        ValueError
+            If `k` is not a positive integer.
+
+        References
+        ----------
+        .. [1] A. R. Runnalls, "Kullback-Leibler approach to Gaussian mixture
+           reduction", IEEE Trans. Aerosp. Electron. Syst. 43, 2007.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.25, 0.25, 0.5]], [[0, 0, 9]], [[1, 1, 1]])
+        >>> dist.reduce(2).means
+        array([[0., 9.]])
+        """
+        k = check_integer("k", k, 1)
+        if k >= self.n_components:
+            return self
+        shape = (*self.weights.shape, self.n_outputs)
+        weights, means, scales = merge_components(
+            self.weights,
+            self.means.reshape(shape),
+            np.broadcast_to(self.scales.reshape(*shape[:2], -1), shape),
+            k,
+        )
+        if self.n_outputs == 1:
+            means, scales = means[..., 0], scales[..., 0]
+        return self._of(weights, means, scales)
+
+    def _outputs(self, j):
+        """Validate one or several numbers of outputs."""
+        n = self.n_outputs
+        listed = [j] if np.ndim(j) == 0 else list(j)
+        listed = [check_integer("j", i, -n, n - 1) % n for i in listed]
+        if not listed or len(set(listed)) != len(listed):
+            raise ValueError(f"j must name different outputs; got {j!r}.")
+        return listed
+
+    def _of_outputs(self, weights, outputs):
+        """Mixture over some outputs with other weights."""
+        if self.n_outputs == 1:
+            return self._of(weights, self.means, self.scales)
+        means, scales = self.means[..., outputs], self.scales
+        scales = scales if scales.shape[2] == 1 else scales[..., outputs]
+        if len(outputs) == 1:
+            means, scales = means[..., 0], scales[..., 0]
+        return self._of(weights, means, scales)
+
+
+def _log_terms(weights, means, scales, y):
+    """Log of weight times density, up to what all components have in common."""
+    with np.errstate(divide="ignore", over="ignore"):
+        z = np.clip((y - means) / scales, -_FARTHEST, _FARTHEST)
+        log_scale = np.log(np.broadcast_to(scales, means.shape)).sum(axis=-1)
+        return np.log(weights) - 0.5 * np.sum(z * z, axis=-1) - log_scale

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Methods of `MixtureDistribution`: moments, tails, entropy, expectations."""
+
+import numpy as np
+from scipy import special
+
+from skmdn._distribution import evaluate
+from skmdn._distribution.checks import (
+    check_choice,
+    check_integer,
+    check_levels,
+    check_values,
+    new_generator,
+)
+from skmdn._distribution.quadrature import (
+    hermite_nodes,
+    line_nodes,
+    line_size,
+    row_blocks,
+)
+
+_MAX_GRID = 100_000
+
+
+class Summaries:
+    """Numbers that sum a distribution up.
+
+    Abstract: the parameters are those of `MixtureDistribution`.
+    """
+
+    def mean(self):
+        """Mean of every output.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        """
+        return np.einsum("nk,nk...->n...", self.weights, self.means)
+
+    def var(self):
+        """Variance of every output.
+
+        Returns
+        -------
+        var : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        """
+        deviation = self.means - self.mean()[:, None]
+        return np.einsum("nk,nk...->n...", self.weights, self.scales**2 + deviation**2)
+
+    def std(self):
+        """Standard deviation of every output.
+
+        Returns
+        -------
+        std : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        """
+        return np.sqrt(self.var())
+
+    def skew(self):
+        """Skewness of every output: the third central moment in units of `std`.
+
+        Returns
+        -------
+        skew : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.75, 0.25]], [[0.0, 4.0]], [[1.0, 1.0]])
+        >>> dist.skew().round(4)
+        array([0.75])
+        """
+        d, s = self._standardised()
+        return np.einsum("nk,nk...->n...", self.weights, d**3 + 3 * d * s**2)
+
+    def kurtosis(self):
+        """Excess kurtosis of every output, 0 for a Gaussian.
+
+        Returns
+        -------
+        kurtosis : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.5, 0.5]], [[0.0, 0.0]], [[1.0, 3.0]])
+        >>> dist.kurtosis().round(4)
+        array([1.92])
+        """
+        d, s = self._standardised()
+        fourth = d**4 + 6 * d**2 * s**2 + 3 * s**4
+        return np.einsum("nk,nk...->n...", self.weights, fourth) - 3
+
+    def _standardised(self):
+        """Distances of the means from the mean, and scales, in units of `std`."""
+        std = self.std()[:, None]
+        return (self.means - self.mean()[:, None]) / std, self.scales / std
+
+    def cov(self):
+        """Covariance matrix of the outputs.
+
+        Returns
+        -------
+        cov : ndarray of shape (n_rows, n_outputs, n_outputs)
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> means, scales = [[[-1.0, -1.0], [1.0, 1.0]]], [[[1.0, 1.0], [1.0, 1.0]]]
+        >>> MixtureDistribution([[0.5, 0.5]], means, scales).cov()
+        array([[[2., 1.],
+                [1., 2.]]])
+        """
+        shape = (*self.weights.shape, -1)
+        means, scales = self.means.reshape(shape), self.scales.reshape(shape)
+        deviation = means - np.einsum("nk,nkd->nd", self.weights, means)[:, None]
+        cov = np.einsum("nk,nki,nkj->nij", self.weights, deviation, deviation)
+        within = np.einsum("nk,nkd->nd", self.weights, scales**2)
+        diagonal = np.arange(means.shape[2])
+        cov[:, diagonal, diagonal] += within
+        return cov
+
+    def partial_moment(self, threshold, order=1, *, tail="lower"):
+        """E[(threshold - Y)^order; Y < threshold], or that above; one output.
+
+        Parameters
+        ----------
+        threshold : array-like
+            A number, (n_rows,) or a grid ([n_rows or 1], m); finite.
+        order : {0, 1, 2}, default=1
+            0 is the probability, 1 the expected shortage, 2 the semivariance about the
+            threshold.
+        tail : {"lower", "upper"}, default="lower"
+            ``"upper"``: ``(Y - threshold)^order`` where Y is above.
+
+        Returns
+        -------
+        moment : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs, or an argument is not as described.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
+        >>> dist.partial_moment(0.0).round(6)
+        array([0.398942])
+        """
+        self._check_one_output("partial_moment")
+        order = check_integer("order", order, 0, 2)
+        tail = check_choice("tail", tail, ("lower", "upper"))
+        values, shape = check_values("threshold", threshold, len(self), finite=True)
+        return self._partial_moment(values, order, tail).reshape(shape)
+
+    def _partial_moment(self, values, order, tail):
+        sign = 1.0 if tail == "lower" else -1.0
+        if order == 0:
+            return evaluate.cdf(self, values, sign)
+        moment = np.zeros((len(self), values.shape[1]))
+        for k in range(self.n_components):
+            w, s = self.weights[:, k : k + 1], self.scales[:, k : k + 1]
+            z = sign * (values - self.means[:, k : k + 1]) / s
+            inside = special.ndtr(z)
+            # By the Mills ratio: z Phi(z) + phi(z) cancels in the tail.
+            first = np.where(z < 0, _loss_of_tail(-z), _loss_of_tail(z) + z)
+            if order == 1:
+                moment += w * s * first
+            else:
+                moment += w * s**2 * np.maximum(inside + z * first, 0)
+        return moment
+
+    def expected_shortfall(self, q, *, tail="lower"):
+        """Mean of the lowest share q of the distribution (CVaR), one output.
+
+        Parameters
+        ----------
+        q : array-like
+            Levels in (0, 1]: a number, (n_rows,) or a grid ([n_rows or 1], m).
+        tail : {"lower", "upper"}, default="lower"
+            ``"upper"``: mean of the highest share q.
+
+        Returns
+        -------
+        shortfall : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs, or an argument is not as described.
+
+        References
+        ----------
+        .. [1] R. T. Rockafellar and S. Uryasev, "Conditional value-at-risk for general
+           loss distributions", J. Banking & Finance 26, 2002.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
+        >>> dist.expected_shortfall(0.05).round(4)
+        array([-2.0627])
+        """
+        self._check_one_output("expected_shortfall")
+        tail = check_choice("tail", tail, ("lower", "upper"))
+        levels, shape = check_levels("q", q, len(self))
+        if not np.all(levels > 0):
+            raise ValueError(f"q must be above 0; got {q!r}.")
+        upper = tail == "upper"
+        quantile = evaluate.ppf(self, levels, upper)
+        finite = np.isfinite(quantile)
+        values = np.where(finite, quantile, 0.0)
+        beyond = self._partial_moment(values, 1, tail) / levels
+        shortfall = values + beyond if upper else values - beyond
+        return np.where(finite, shortfall, self.mean()[:, None]).reshape(shape)
+
+    def entropy(self, n_samples=1024, random_state=None, *, return_std=False):
+        """Differential entropy, in nats.
+
+        Parameters
+        ----------
+        n_samples : int, default=1024
+            Draws of every row for several outputs, where it is a Monte Carlo mean kept
+            within `entropy_bounds`. One output: quadrature, 1e-9 exact.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+        return_std : bool, default=False
+            Return the standard error as well.
+
+        Returns
+        -------
+        entropy : ndarray of shape (n_rows,)
+        std : ndarray of shape (n_rows,)
+            Standard error of the Monte Carlo mean, 0 for one output. Only if
+            `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not an integer of at least 2.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> MixtureDistribution([[1.0]], [[0.0]], [[1.0]]).entropy().round(6)
+        array([1.418939])
+        """
+        n_samples = check_integer("n_samples", n_samples, 2)
+        entropy, std = np.empty(len(self)), np.zeros(len(self))
+        if self.n_outputs == 1:
+            for rows in row_blocks(len(self), line_size(self.n_components)):
+                part = self[rows]
+                nodes, node_weights = line_nodes(part.means, part.scales)
+                log_density = part.logpdf(nodes)
+                density = np.exp(log_density)
+                entropy[rows] = -np.sum(node_weights * density * log_density, axis=1)
+        else:
+            rng = new_generator(random_state)
+            for rows in row_blocks(len(self), n_samples * self.n_outputs):
+                part = self[rows]
+                draws = part.sample(n_samples, random_state=rng)
+                surprise = -part.logpdf(np.swapaxes(draws, 1, 2))
+                entropy[rows] = surprise.mean(axis=1)
+                std[rows] = surprise.std(axis=1, ddof=1) / np.sqrt(n_samples)
+            entropy = np.clip(entropy, *self.entropy_bounds())
+        return (entropy, std) if return_std else entropy
+
+    def entropy_bounds(self):
+        """Lower and upper bound of the entropy, in nats, in closed form.
+
+        Returns
+        -------
+        lower, upper : ndarray of shape (n_rows,)
+
+        References
+        ----------
+        .. [1] M. F. Huber, T. Bailey, H. Durrant-Whyte and U. D. Hanebeck, "On entropy
+           approximation for Gaussian mixture random variables", IEEE MFI 2008,
+           theorems 2 and 3.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.5, 0.5]], [[-1.0, 1.0]], [[1.0, 1.0]])
+        >>> lower, upper = dist.entropy_bounds()
+        >>> bool(lower[0] < dist.entropy()[0] < upper[0])
+        True
+        """
+        n_outputs = self.n_outputs
+        shape = (*self.weights.shape, -1)
+        scales = np.broadcast_to(
+            self.scales.reshape(shape), (*self.weights.shape, n_outputs)
+        )
+        weights = self.weights
+        own = np.sum(np.log(scales), axis=2) + 0.5 * n_outputs * (1 + np.log(2 * np.pi))
+        upper = np.sum(weights * own - special.xlogy(weights, weights), axis=1)
+        lower = np.zeros(len(self))
+        for i in range(self.n_components):
+            overlap = special.logsumexp(self._log_overlaps(i), axis=1)
+            lower -= weights[:, i] * np.where(weights[:, i] > 0, overlap, 0)
+        return lower, upper
+
+    def expect(self, func, *, n_nodes=None):
+        """E[func(Y)] by Gauss-Hermite quadrature of every component.
+
+        Exact for polynomials of a degree below ``2 * n_nodes``; precise for functions
+        that are smooth over a component, poor for jumps: use `prob` for those.
+
+        Parameters
+        ----------
+        func : callable
+            Takes an array of targets, (..., n_outputs) for several, and returns one
+            number each.
+        n_nodes : int, default=None
+            Nodes of a component, to the power of `n_outputs`. None: 64 for one output,
+            16 for two, 8 for more.
+
+        Returns
+        -------
+        expectation : ndarray of shape (n_rows,)
+
+        Raises
+        ------
+        ValueError
+            If `func` returns another shape or something that is not finite, or
+            ``n_nodes ** n_outputs`` is above 100 000.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[0.5, 0.5]], [[0.0, 1.0]], [[1.0, 2.0]])
+        >>> dist.expect(np.square)
+        array([3.])
+        """
+        if n_nodes is None:
+            n_nodes = {1: 64, 2: 16}.get(self.n_outputs, 8)
+        n_nodes = check_integer("n_nodes", n_nodes, 1, 200)
+        if n_nodes**self.n_outputs > _MAX_GRID:
+            raise ValueError(
+                f"n_nodes ** n_outputs must be at most {_MAX_GRID}; got {n_nodes} ** "
+                f"{self.n_outputs}. Average func over draws of sample() instead."
+            )
+        nodes, node_weights = hermite_nodes(n_nodes, self.n_outputs)
+        if self.n_outputs == 1:
+            nodes = nodes[:, 0]
+        expectation = np.empty(len(self))
+        for rows in row_blocks(len(self), self.n_components * nodes.size):
+            means, scales = self.means[rows], self.scales[rows]
+            points = means[:, :, None] + scales[:, :, None] * nodes
+            values = np.asarray(func(points), dtype=np.float64)
+            expected = (*means.shape[:2], len(node_weights))
+            if values.shape != expected:
+                raise ValueError(
+                    f"func must return the shape {expected} for an argument of shape "
+                    f"{points.shape}; got {values.shape}."
+                )
+            expectation[rows] = np.einsum(
+                "nk,nkq,q->n", self.weights[rows], values, node_weights
+            )
+        if not np.all(np.isfinite(expectation)):
+            raise ValueError("func must be finite at all targets it is asked about.")
+        return expectation
+
+
+def _loss_of_tail(z):
+    """E(Z - z)+ of a standard normal for z >= 0 (else of no meaning)."""
+    z = np.minimum(np.maximum(z, 0.0), 40.0)
+    ratio = np.sqrt(np.pi / 2) * special.erfcx(z / np.sqrt(2))
+    return np.exp(-0.5 * z * z) * (1 - z * ratio) / np.sqrt(2 * np.pi)
