@@ -3,8 +3,6 @@
 
 import numpy as np
 
-from skmdn.distribution import MixtureDistribution
-
 
 def points_of(row, n_points, include=()):
     """Choose points to draw a density at: evenly, and more where it is concentrated.
@@ -46,10 +44,7 @@ def pair_of_outputs(dist, targets):
             f"targets must be two different outputs, 0 to {dist.n_outputs - 1}; "
             f"got {targets!r}."
         )
-    scales = np.broadcast_to(dist.scales, dist.means.shape)
-    return MixtureDistribution(
-        dist.weights, dist.means[..., list(pair)], scales[..., list(pair)]
-    )
+    return dist.marginal(list(pair))
 
 
 def hdr_intervals(row, coverage):

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Predicted distributions that were recalibrated by the ranks of held-out rows."""
+
+import numpy as np
+from scipy import special
+
+from skmdn._distribution.checks import check_open_unit, new_generator
+from skmdn.calibration._scores import conformal_quantile, normal_scores
+
+# Regions of less mass than this are not computed.
+_LEAST_MASS = 1e-9
+
+
+class ConformalDistribution:
+    r"""Predicted distributions, recalibrated by the ranks of held-out rows.
+
+    Made by `ConformalMDNRegressor.predict_dist`.
+
+    Parameters
+    ----------
+    base : MixtureDistribution
+        What the model predicts, one output.
+    scores : dict of ndarray
+        ``"normal"``: the PIT values of the calibration rows as quantiles of the normal
+        distribution; ``"hpd"``: the mass that is less dense than their targets;
+        ``"weight"``: their weights.
+
+    Notes
+    -----
+    With the predicted cdf :math:`F_x` and the calibration rows' :math:`U_i =
+    F_{x_i}(y_i)` in increasing order, the recalibrated cdf at :math:`y` is
+    :math:`R(F_x(y))` [1]_, where R runs through the points :math:`(U_i, i / (n + 1))`.
+    Between the points R is linear in the normal quantile of :math:`F_x(y)`, outside it
+    keeps the shape of the model's tails: R is continuous and increasing, so that `ppf`
+    is its inverse. There is no `pdf`: it would jump at every calibration row.
+
+    `interval` and `hdr` round outwards to a calibration row. Then they hold a new
+    target with at least the probability that was asked for, whatever the model, if the
+    new row and the calibration rows are exchangeable; on average over calibration sets
+    and rows, not for every input. For `hdr` the rank is that of the highest-density
+    region [2]_.
+
+    Unequal weights are read as the ratio of the densities of new and calibration inputs
+    [3]_, and the unknown weight of a new row as the largest one that was seen.
+
+    References
+    ----------
+    .. [1] V. Chernozhukov, K. Wüthrich and Y. Zhu, "Distributional conformal
+       prediction", PNAS 118, 2021.
+    .. [2] R. Izbicki, G. Shimizu and R. B. Stern, "CD-split and HPD-split: efficient
+       conformal regions in high dimensions", J. Mach. Learn. Res. 23, 2022.
+    .. [3] R. J. Tibshirani, R. Foygel Barber, E. J. Candès and A. Ramdas, "Conformal
+       prediction under covariate shift", NeurIPS 2019.
+    """
+
+    n_outputs = 1
+
+    def __init__(self, base, scores):
+        self.base = base
+        self.scores = scores
+
+    def __len__(self):
+        return len(self.base)
+
+    def __getitem__(self, rows):
+        """Select rows, as a distribution again."""
+        return ConformalDistribution(self.base[rows], self.scores)
+
+    def __repr__(self):
+        return (
+            f"ConformalDistribution(rows={len(self)}, "
+            f"calibration_rows={len(self.scores['normal'])})"
+        )
+
+    def cdf(self, y):
+        """Recalibrated P(Y <= y).
+
+        Parameters
+        ----------
+        y : array-like
+            As for ``MixtureDistribution.cdf``.
+
+        Returns
+        -------
+        cdf : ndarray
+            Strictly between 0 and 1 unless the model's own cdf is 0 or 1.
+        """
+        knots, levels = self._curve()
+        z = normal_scores(self.base, y)
+        first, last = knots[0], knots[-1]
+        below = np.exp(special.log_ndtr(np.minimum(z, first)) - special.log_ndtr(first))
+        above = np.exp(special.log_ndtr(-np.maximum(z, last)) - special.log_ndtr(-last))
+        inside = np.interp(z, knots, levels)
+        outside = np.where(z < first, below * levels[0], 1 - above * (1 - levels[-1]))
+        return np.where((z < first) | (z > last), outside, inside)
+
+    def ppf(self, q):
+        """Recalibrated quantiles, the inverse of `cdf`.
+
+        Parameters
+        ----------
+        q : array-like
+            As for ``MixtureDistribution.ppf``.
+
+        Returns
+        -------
+        quantiles : ndarray
+
+        Raises
+        ------
+        ValueError
+            If a level is not in [0, 1].
+        """
+        q = np.asarray(q, dtype=np.float64)
+        if not np.all((q >= 0) & (q <= 1)):
+            raise ValueError(f"q must lie in [0, 1]; got {q}.")
+        knots, levels = self._curve()
+        with np.errstate(divide="ignore"):  # the logarithm of a level of 0 or 1
+            below = np.log(np.minimum(q / levels[0], 1))
+            above = np.log(np.minimum((1 - q) / (1 - levels[-1]), 1))
+        z = np.interp(q, levels, knots)
+        low = special.ndtri_exp(below + special.log_ndtr(knots[0]))
+        high = -special.ndtri_exp(above + special.log_ndtr(-knots[-1]))
+        return self._quantile(np.where(below < 0, low, np.where(above < 0, high, z)))
+
+    def median(self):
+        """Recalibrated median.
+
+        Returns
+        -------
+        median : ndarray of shape (n_samples,)
+        """
+        return self.ppf(0.5)
+
+    def interval(self, coverage=0.9):
+        """Central interval that holds a new target with at least this probability.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            In (0, 1). Each tail outside has at most half of the rest.
+
+        Returns
+        -------
+        lower, upper : ndarray of shape (n_samples,)
+            Infinite where there are too few calibration rows for this coverage: fewer
+            than about ``2 / (1 - coverage)``.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is not in (0, 1).
+        """
+        level = (1 + check_open_unit("coverage", coverage)) / 2
+        knots, weight = self.scores["normal"], self.scores["weight"]
+        upper = conformal_quantile(knots, weight, level)
+        lower = -conformal_quantile(-knots, weight, level)
+        return self._quantile(lower), self._quantile(upper)
+
+    def hdr(self, coverage=0.9):
+        """Highest-density regions that hold a new target with this probability.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            In (0, 1).
+
+        Returns
+        -------
+        regions : list of ndarray of shape (n_intervals, 2)
+            As ``MixtureDistribution.hdr`` returns them; the whole line where there are
+            too few calibration rows, fewer than about ``1 / (1 - coverage)``.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is not in (0, 1).
+        """
+        coverage = check_open_unit("coverage", coverage)
+        scores, weight = self.scores["hpd"], self.scores["weight"]
+        # A region of the mass that is denser than the least dense row it must include.
+        mass = 1 + conformal_quantile(-scores, weight, coverage)
+        if mass >= 1:
+            return [np.array([[-np.inf, np.inf]]) for _ in range(len(self))]
+        return self.base.hdr(max(mass, _LEAST_MASS))
+
+    def sample(self, size=None, random_state=None):
+        """Draw from the recalibrated distributions.
+
+        Parameters
+        ----------
+        size : int, default=None
+            Draws of every row. None: one, without an axis for it.
+        random_state : int, RandomState instance or None, default=None
+            Seed, or generator to draw from.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_samples,) or (n_samples, size)
+        """
+        rng = new_generator(random_state)
+        draws = self.ppf(rng.uniform(size=(len(self), 1 if size is None else size)))
+        return draws[:, 0] if size is None else draws
+
+    def _curve(self):
+        """Points of R: sorted normal scores, and what the cdf is there."""
+        order = np.argsort(self.scores["normal"], kind="stable")
+        weight = self.scores["weight"][order]
+        # The middle between the shares counted from below and from above, one of which
+        # includes the weight of the new row: i / (n + 1) for equal weights.
+        reached = np.cumsum(weight) - (weight - weight.max()) / 2
+        return self.scores["normal"][order], reached / (weight.sum() + weight.max())
+
+    def _quantile(self, z):
+        """Turn normal scores into targets; from the nearer tail, to keep precision."""
+        z = np.asarray(z)
+        lower = self.base.ppf(special.ndtr(np.minimum(z, 0)))
+        upper = self.base.isf(special.ndtr(-np.maximum(z, 0)))
+        return np.where(z < 0, lower, upper)
