@@ -153,22 +153,25 @@ def _crossing(level, low, high, x, factor, mu, sigma):
     """
     if not min(low, high) < x < max(low, high):
         x = 0.5 * low + 0.5 * high
+    step = abs(high - low)
     for _ in range(_MAX_ITER):
         value, slope, _ = _derivatives(x, factor, mu, sigma)
         if value < level:
             low = x
         else:
             high = x
-        target = x if slope == 0.0 else x - (value - level) / slope
         if abs(value - level) <= 1e-14 + 4e-16 * abs(level):
-            return x
-        if abs(target - x) <= 1e-15 * abs(x):
-            return x
-        if not min(low, high) < target < max(low, high) or slope == 0.0:
+            break
+        change = (level - value) / slope
+        if abs(change) <= 1e-15 * abs(x):
+            break
+        # Steps that do not shrink may go round in circles: halve the bracket instead.
+        target = x + change
+        if not min(low, high) < target < max(low, high) or abs(change) > 0.5 * step:
             target = 0.5 * low + 0.5 * high
             if not min(low, high) < target < max(low, high):
                 return high
-        x = target
+        step, x = abs(target - x), target
     return x
 
 
@@ -229,7 +232,7 @@ def _solve(coverage, extrema, heights, count, w, factor, mu, sigma, edges):
         _derivatives(edges[half - 1, 1], factor, mu, sigma)[0],
     )
     level = max(low, high - 1.0)
-    intervals = 0
+    intervals, step = 0, high - low
     for _ in range(_MAX_ITER):
         intervals, mass = _region(
             level, extrema, heights, count, w, factor, mu, sigma, edges
@@ -243,11 +246,11 @@ def _solve(coverage, extrema, heights, count, w, factor, mu, sigma, edges):
             high = level
         slope = _slope_of_mass(intervals, edges, half, level, factor, mu, sigma)
         target = level - error / slope
-        if not low < target < high:
+        if not low < target < high or abs(target - level) > 0.5 * step:
             target = 0.5 * low + 0.5 * high
             if not low < target < high:
                 break
-        level = target
+        step, level = abs(target - level), target
     return intervals
 
 
