@@ -7,8 +7,9 @@ from scipy import special
 from skmdn._distribution.checks import check_open_unit, new_generator
 from skmdn.calibration._scores import conformal_quantile, normal_scores
 
-# Regions of less mass than this are not computed.
-_LEAST_MASS = 1e-9
+# Regions of less mass are enlarged. Those of more become the whole line: their mass is
+# not exact enough.
+_LEAST_MASS, _GREATEST_MASS = 1e-9, 1 - 1e-9
 
 
 class ConformalDistribution:
@@ -168,8 +169,9 @@ class ConformalDistribution:
         Returns
         -------
         regions : list of ndarray of shape (n_intervals, 2)
-            As ``MixtureDistribution.hdr`` returns them; the whole line where there are
-            too few calibration rows, fewer than about ``1 / (1 - coverage)``.
+            As ``MixtureDistribution.hdr`` returns them. The whole line if there are too
+            few calibration rows, fewer than about ``1 / (1 - coverage)``, or the model
+            gives the targets so little probability that 1 - 1e-9 would be needed.
 
         Raises
         ------
@@ -180,7 +182,7 @@ class ConformalDistribution:
         scores, weight = self.scores["hpd"], self.scores["weight"]
         # A region of the mass that is denser than the least dense row it must include.
         mass = 1 + conformal_quantile(-scores, weight, coverage)
-        if mass >= 1:
+        if mass > _GREATEST_MASS:
             return [np.array([[-np.inf, np.inf]]) for _ in range(len(self))]
         return self.base.hdr(max(mass, _LEAST_MASS))
 

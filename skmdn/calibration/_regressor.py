@@ -6,7 +6,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import get_tags
+from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -19,6 +19,21 @@ from skmdn._predict_dist import predict_dist
 from skmdn.calibration._conformal import ConformalDistribution
 from skmdn.calibration._scores import hpd_scores, normal_scores
 from skmdn.metrics._checks import check_rows, normalised_weight
+
+
+def _one_column(y):
+    """Validate targets: finite, and one output."""
+    if y is None:
+        raise ValueError(
+            "ConformalMDNRegressor requires y to be passed, but the target y is None."
+        )
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    if y.ndim == 2 and y.shape[1] > 1:
+        raise ValueError(
+            f"y has {y.shape[1]} outputs: quantiles, and hence calibration, need a "
+            "single one."
+        )
+    return column_or_1d(y, warn=True)
 
 
 class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
@@ -104,11 +119,7 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         TypeError
             If the estimator gives no distributions.
         """
-        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-            raise ValueError(
-                f"y has {np.shape(y)[1]} outputs: quantiles, and hence calibration, "
-                "need a single one."
-            )
+        y = _one_column(y)
         fraction = check_open_unit("calibration_fraction", self.calibration_fraction)
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
         if isinstance(self.estimator, FrozenEstimator):

@@ -16,7 +16,7 @@ from skmdn.inspection._style import (
     BLACK,
     CYCLE,
     legend_above,
-    logarithmic,
+    scale_axis,
     several_axes,
 )
 
@@ -198,7 +198,7 @@ class ComponentDisplay:
         top.set(ylabel="weight", ylim=(-0.03, 1.03))
         middle.set(ylabel=f"mean of {self.target_name}")
         bottom.set(ylabel="scale", xlabel=self.feature_name)
-        logarithmic(bottom)
+        scale_axis(bottom, [line.get_ydata() for line in self.scale_lines_])
         for axes in (top, middle):
             axes.tick_params(labelbottom=False)
         top.set_xlim(self.values[0], self.values[-1])

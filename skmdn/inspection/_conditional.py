@@ -23,6 +23,8 @@ from skmdn.inspection._style import (
 )
 
 N_Y = 300  # rows of pixels
+# Probability that a mode must hold to be shown.
+LEAST_MASS = 0.02
 
 
 class ConditionalDensityDisplay:
@@ -189,7 +191,8 @@ class ConditionalDensityDisplay:
         quantiles : tuple of floats, default=(0.05, 0.5, 0.95)
             Levels of the quantile lines; () for none.
         mean, modes : bool, default=True
-            Whether to draw the mean, and all maxima of the densities.
+            Whether to draw the mean, and the maxima of the densities that hold at
+            least 2 % of the probability.
         mesh_kwargs, scatter_kwargs : dict, default=None
             Passed to ``ax.pcolormesh`` and ``ax.scatter``.
 
@@ -256,7 +259,7 @@ class ConditionalDensityDisplay:
                 values, dist.mean(), color=VERMILLION, linewidth=1.5, label="mean"
             )
         if modes:
-            rows, locations = mode_points(dist)
+            rows, locations = mode_points(dist, LEAST_MASS)
             self.modes_ = ax.scatter(
                 values[rows], locations, s=5, color=ORANGE, linewidths=0, label="modes"
             )

@@ -6,7 +6,7 @@ import numpy as np
 from skmdn._distribution.checks import check_open_unit
 from skmdn._predict_dist import predict_dist
 from skmdn.inspection._inputs import one_output, target_name
-from skmdn.inspection._shapes import hdr_intervals, points_of
+from skmdn.inspection._shapes import points_of
 from skmdn.inspection._style import (
     BLUE,
     VERMILLION,
@@ -199,7 +199,7 @@ class RowDensityDisplay:
 
     def _draw_row(self, ax, place, coverage):
         row, bottom = self.dist[place : place + 1], self._bottom(place)
-        region = hdr_intervals(row, coverage)
+        region = row.hdr(coverage)[0]
         x = points_of(row, N_POINTS, region)
         density = row.pdf(x[None, :])[0]
         height = bottom + CURVE * density / density.max()

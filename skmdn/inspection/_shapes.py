@@ -47,13 +47,9 @@ def pair_of_outputs(dist, targets):
     return dist.marginal(list(pair))
 
 
-def hdr_intervals(row, coverage):
-    """Highest-density region of one row, as an array of shape (n_intervals, 2)."""
-    return row.hdr(coverage)[0]
-
-
-def mode_points(dist):
-    """All modes of all rows: the numbers of their rows, and where they are."""
-    modes = dist.modes()
+def mode_points(dist, least_mass):
+    """Modes of all rows that hold enough probability: their rows, where they are."""
+    modes, _, masses = dist.modes(return_mass=True)
     rows = np.repeat(np.arange(len(dist)), [len(found) for found in modes])
-    return rows, np.concatenate(modes)
+    enough = np.concatenate(masses) >= least_mass
+    return rows[enough], np.concatenate(modes)[enough]

@@ -108,14 +108,16 @@ def legend_above(ax, handles=None, n_cols=2, **kwargs):
     )
 
 
-def logarithmic(ax):
-    """Make the y axis logarithmic, with plain numbers: scales span few decades."""
+def scale_axis(ax, values):
+    """Make the y axis logarithmic, with plain numbers, if values span a decade."""
     from matplotlib import ticker
 
+    low, high = np.nanmin(values), np.nanmax(values)
+    if high < 10 * low:
+        return
     ax.set_yscale("log")
-    low, high = np.log10(ax.get_ylim())
-    subs = (1, 2, 5) if high - low < 3 else (1,)
-    ax.yaxis.set_major_locator(ticker.LogLocator(subs=subs))
+    subs = (1, 3) if high < 100 * low else (1,)
+    ax.yaxis.set_major_locator(ticker.LogLocator(subs=subs, numticks=5))
     ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(ticker.NullFormatter())
 

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pictures along one input: rows built from arrays and frames, what they show."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from branches import Branches, make_branches
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from skmdn import MDNRegressor, MixtureDistribution
+from skmdn.inspection import ComponentDisplay, ConditionalDensityDisplay
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def data():
+    return make_branches()
+
+
+def legend_texts(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_conditional_density_shows_density_mean_quantiles_and_modes(data):
+    model, X, y = data
+    display = ConditionalDensityDisplay.from_estimator(model, X, y, grid_resolution=30)
+    middle = np.quantile(X["dose"], 0.5, method="lower")
+    values = np.linspace(X["age (years)"].min(), X["age (years)"].max(), 30)
+    dist = model.predict_dist(np.c_[values, np.full(30, middle)])
+    ax, mesh = display.ax_, display.mesh_
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("age (years)", "response (mm)")
+    assert display.colorbar_.ax.get_ylabel() == "density"
+    y_grid = mesh.get_coordinates()[:, 0, 1]
+    shown = np.reshape(mesh.get_array(), (len(y_grid), 30))
+    np.testing.assert_allclose(shown.T, dist.pdf(y_grid[None, :]))
+    np.testing.assert_allclose(display.mean_line_.get_ydata(), dist.mean())
+    for line, level in zip(display.quantile_lines_, (0.05, 0.5, 0.95), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), dist.ppf(level))
+    np.testing.assert_array_equal(display.scatter_.get_offsets()[:, 1], y)
+    # The branches are 4 scales apart and more: each has its mode at its mean.
+    np.testing.assert_allclose(
+        np.sort(display.modes_.get_offsets()[:, 1]),
+        np.sort(dist.means.ravel()),
+        atol=0.01,
+    )
+    assert legend_texts(ax) == ["quantiles 5, 50, 95 %", "mean", "modes", "data"]
+
+
+def test_conditional_density_without_extras(data):
+    model, X, _ = data
+    display = ConditionalDensityDisplay.from_estimator(
+        model, X, feature="dose", quantiles=(), mean=False, modes=False
+    )
+    assert display.ax_.get_xlabel() == "dose"
+    assert display.ax_.get_ylabel() == "y"
+    assert display.scatter_ is display.mean_line_ is display.modes_ is None
+    assert display.quantile_lines_ == []
+    assert display.ax_.get_legend() is None
+
+
+def test_others_are_held_at_a_row_or_averaged_over(data):
+    model, X, y = data
+    options = {"feature": 0, "grid_resolution": 5}
+    held = ConditionalDensityDisplay.from_estimator(
+        model, X, y, others=[0.0, 3.5], **options
+    )
+    expected = model.predict_dist(np.c_[held.values, np.full(5, 3.5)])
+    np.testing.assert_array_equal(held.dist.means, expected.means)
+    averaged = ConditionalDensityDisplay.from_estimator(
+        model, X, y, others="average", subsample=1000, **options
+    )
+    at = np.array([-2.0, 0.0, 1.5])
+    rows = [np.c_[np.full(80, value), X["dose"]] for value in averaged.values]
+    expected = [model.predict_dist(each).pdf(at[None, :]).mean(axis=0) for each in rows]
+    np.testing.assert_allclose(averaged.dist.pdf(at[None, :]), expected, rtol=1e-10)
+    few = ConditionalDensityDisplay.from_estimator(
+        model, X, y, others="average", subsample=7, random_state=0, **options
+    )
+    assert few.dist.n_components == 7 * 2
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, np.array])
+def test_arrays_and_frames_of_several_kinds(frame):
+    rng = np.random.RandomState(0)
+    columns = {"a": rng.uniform(size=40), "n": rng.randint(0, 5, 40).astype(np.int64)}
+    X = np.c_[columns["a"], columns["n"]] if frame is np.array else frame(columns)
+    seen = []
+
+    class Spy(Branches):
+        def predict_dist(self, X):
+            seen.append(X)
+            return super().predict_dist(X)
+
+    display = ConditionalDensityDisplay.from_estimator(Spy(), X, feature=0)
+    assert type(seen[0]) is type(X)
+    if frame is np.array:
+        assert display.ax_.get_xlabel() == "x0"
+    else:
+        assert display.ax_.get_xlabel() == "a"
+        assert list(seen[0].columns) == ["a", "n"]
+        # A type that was integer stays so, unless it is varied.
+        assert seen[0]["n"].dtype == X["n"].dtype
+        ConditionalDensityDisplay.from_estimator(Spy(), X, feature="n")
+        assert np.asarray(seen[1]["n"]).dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_a_category_is_held_at_the_most_frequent(kind):
+    rng = np.random.RandomState(0)
+    group = np.array(["b", "a", "b", "c"] * 25)
+    x = rng.uniform(-1, 1, 100)
+    if kind == "pandas":
+        X = pd.DataFrame({"x": x, "group": pd.Categorical(group)})
+    else:
+        X = pl.DataFrame({"x": x, "group": group}).with_columns(
+            pl.col("group").cast(pl.Categorical)
+        )
+    encode = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["group"]), remainder="passthrough"
+    )
+    mdn = MDNRegressor(1, hidden_layer_sizes=(), max_iter=2, random_state=0)
+    model = make_pipeline(encode, mdn).fit(X, x)
+    display = ConditionalDensityDisplay.from_estimator(model, X, x, feature="x")
+    held = display.values
+    if kind == "pandas":
+        rows = pd.DataFrame({"x": held, "group": pd.Categorical(["b"] * len(held))})
+    else:
+        rows = pl.DataFrame({"x": held, "group": ["b"] * len(held)})
+    expected = mdn_dist(model, rows)
+    np.testing.assert_allclose(display.dist.means, expected.means, rtol=1e-6)
+    with pytest.raises(ValueError, match="feature 'group' must be numeric"):
+        ConditionalDensityDisplay.from_estimator(model, X, feature="group")
+
+
+def mdn_dist(pipeline, X):
+    return pipeline[-1].predict_dist(pipeline[:-1].transform(X))
+
+
+def test_features_that_cannot_be_varied(data):
+    model, X, _ = data
+    for bad in (2, -1, "weight", 0.5):
+        with pytest.raises(ValueError, match="feature must be a column number below 2"):
+            ConditionalDensityDisplay.from_estimator(model, X, feature=bad)
+    with pytest.raises(ValueError, match="feature 'dose' is constant"):
+        ComponentDisplay.from_estimator(model, X.assign(dose=1.0), feature="dose")
+    with pytest.raises(ValueError, match="others must be"):
+        ConditionalDensityDisplay.from_estimator(model, X, others="mean")
+    with pytest.raises(ValueError, match="others must hold 2 values"):
+        ConditionalDensityDisplay.from_estimator(model, X, others=[1.0])
+    with pytest.raises(ValueError, match="components have no average"):
+        ComponentDisplay.from_estimator(model, X, others="average")
+
+
+def test_components_are_drawn_where_they_carry_weight():
+    values = np.linspace(0, 1, 11)
+    weights = np.stack([values, 1 - values, np.zeros(11)], axis=1)
+    means = np.tile([1.0, 2.0, 3.0], (11, 1))
+    dist = MixtureDistribution(weights, means, 0.1 * means**5)
+    display = ComponentDisplay(values, dist, feature_name="dose").plot(max_components=2)
+    np.testing.assert_array_equal(display.components_, [0, 1])
+    assert legend_texts(display.axes_[0]) == ["0", "1"]
+    np.testing.assert_allclose(display.weight_lines_[0].get_ydata(), values)
+    shown = display.mean_lines_[1].get_ydata()
+    np.testing.assert_array_equal(np.isnan(shown), values == 1)
+    np.testing.assert_array_equal(shown[:-1], 2.0)
+    np.testing.assert_allclose(display.scale_lines_[0].get_ydata()[1:], 0.1)
+    assert display.axes_[2].get_yscale() == "log"
+    labels = [ax.get_ylabel() for ax in display.axes_]
+    assert labels == ["weight", "mean of y", "scale"]
+    for bad in (0, 15, 1.5):
+        with pytest.raises(ValueError, match="max_components"):
+            display.plot(max_components=bad)
