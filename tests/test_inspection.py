@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 from branches import Branches, make_branches
 from scipy.stats import binom
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmdn import MDNRegressor
+from skmdn.calibration import ConformalMDNRegressor
 from skmdn.inspection import (
     ComponentDisplay,
     ConditionalDensityDisplay,
@@ -378,3 +380,14 @@ def test_joint_density_of_outputs_in_another_order(two_outputs):
             JointDensityDisplay.from_estimator(model, X, targets=bad)
     with pytest.raises(ValueError, match="row must be from 0 to 79"):
         JointDensityDisplay.from_estimator(model, X, row=80)
+
+
+@pytest.mark.parametrize("display", [FanChartDisplay, PITDisplay, CoverageDisplay])
+def test_recalibrated_distributions_can_be_drawn(data, display):
+    model, X, y = data
+    conformal = ConformalMDNRegressor(FrozenEstimator(model)).fit(X, y)
+    drawn = display.from_estimator(conformal, X, y)
+    if display is CoverageDisplay:
+        nominal, observed = drawn.line_.get_data()
+        # Calibrated on these very rows.
+        np.testing.assert_allclose(observed, nominal, atol=0.03)

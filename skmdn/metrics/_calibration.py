@@ -147,7 +147,7 @@ def calibration_error(y_true, dist, levels=None, *, sample_weight=None):
     >>> from skmdn.metrics import calibration_error
     >>> dist = MixtureDistribution([[1.0], [1.0]], [[0.0], [0.0]], [[1.0], [1.0]])
     >>> round(calibration_error([-1.0, 1.0], dist), 4)
-    0.0211
+    0.0276
     """
     levels = LEVELS if levels is None else check_probabilities("levels", levels)
     pit = pit_values(y_true, dist)
