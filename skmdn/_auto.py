@@ -11,11 +11,11 @@ import numpy as np
 # Rows up to which a line holds: hidden units of the two layers, batch size, epochs.
 _BY_ROWS = (
     (500, 64, 32, 200),
-    (3_000, 64, 64, 100),
-    (10_000, 128, 128, 60),
-    (50_000, 128, 256, 40),
-    (200_000, 256, 1024, 20),
-    (np.inf, 256, 4096, 10),
+    (3_000, 64, 64, 200),
+    (10_000, 128, 128, 200),
+    (50_000, 128, 256, 100),
+    (200_000, 256, 1024, 40),
+    (np.inf, 256, 4096, 20),
 )
 # Epochs are added to small tables until they make this many steps.
 _FEWEST_STEPS = 1000

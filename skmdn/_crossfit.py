@@ -6,9 +6,10 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import KFold, ShuffleSplit, check_cv
+from sklearn.model_selection import check_cv
 
 from skmdn._fitting import start_model, training_options
+from skmdn._holdout import count_units, divide, hold_out_folds, hold_out_part
 from skmdn._model import Model
 from skmdn._scaling import merge_duplicates
 from skmdn._training import State, train
@@ -29,46 +30,49 @@ class Fold(NamedTuple):
     n_iter: int
 
 
-def splits(cv, X, Y, groups, rng):
-    """Pairs of (training rows, held-out rows).
+def splits(cv, rows, groups, rng):
+    """Pairs of (X, Y, sample_weight, row numbers): training rows, held-out rows.
 
     Parameters
     ----------
     cv : "auto", int, splitter or iterable
-        "auto": 5 shuffled folds under 3000 rows, else one hold-out of a tenth.
+        "auto": 5 random folds under 3000 rows, else one hold-out of a tenth; the rows
+        must be merged ones.
+    rows : tuple of (X, Y, sample_weight)
+    groups : array-like or None
+    rng : numpy.random.RandomState
     """
-    n = len(X)
+    X, Y, weight = rows
     if isinstance(cv, str):
-        seed = rng.randint(2**31 - 1)
+        n = count_units(weight).sum()
         if n >= _ROWS_FOR_FOLDS:
             size = min(_MOST_HELD_OUT, round(_HELD_OUT * n))
-            cv = ShuffleSplit(1, test_size=size, random_state=seed)
-        else:
-            cv = KFold(min(_N_FOLDS, n), shuffle=True, random_state=seed)
-        groups = None
+            return [divide(*rows, hold_out_part(weight, size, rng))]
+        folds = hold_out_folds(weight, min(_N_FOLDS, n), rng)
+        return [divide(*rows, held_out) for held_out in folds]
     y = Y[:, 0] if Y.shape[1] == 1 else Y
-    return list(check_cv(cv, y, classifier=False).split(X, y, groups))
+    parts = []
+    for pair in check_cv(cv, y, classifier=False).split(X, y, groups):
+        inside, outside = (part[weight[part] > 0] for part in pair)
+        training = merge_duplicates(X[inside], Y[inside], weight[inside])
+        parts.append((training, (X[outside], Y[outside], weight[outside], outside)))
+    return parts
 
 
-def fit_fold(estimator, table, split, seed):
-    """Fit `estimator`'s network to a fold's training rows; stop by its held-out rows.
+def fit_fold(estimator, split, seed):
+    """Fit `estimator`'s network to the training rows; stop by the held-out rows.
 
     Parameters
     ----------
     estimator : MDNRegressor
         Not changed.
-    table : tuple of (X, Y, sample_weight)
-    split : tuple of (training rows, held-out rows)
+    split : pair from `splits`
     seed : int
     """
-    X, Y, weight = table
-    inside, outside = split
-    inside, outside = (rows[weight[rows] > 0] for rows in (inside, outside))
+    training, held_out = (part[:3] for part in split)
     rng = np.random.RandomState(seed)
-    training = merge_duplicates(X[inside], Y[inside], weight[inside])
     model = start_model(estimator, training, None, rng)
     options = training_options(estimator, model, n=len(training[0]))
-    held_out = (X[outside], Y[outside], weight[outside])
     state = State.start(model.params)
     history = train(
         model.network,
@@ -80,7 +84,7 @@ def fit_fold(estimator, table, split, seed):
         rng,
     )
     fitted = model._replace(params=state.params)
-    return Fold(fitted, held_out, outside, history.n_iter)
+    return Fold(fitted, held_out, split[1][3], history.n_iter)
 
 
 def run_tasks(task, arguments, n_jobs, progress=None):

@@ -41,8 +41,7 @@ class MDNRegressorCV(DistributionRegressor):
     n_components : int or sequence of int, default=8
         Components of every member's mixture, or candidates to choose from.
     cv : "auto", int, cross-validation generator or iterable, default="auto"
-        "auto": 5 shuffled folds under 3000 distinct rows, else one hold-out of a tenth
-        of the rows.
+        "auto": 5 shuffled folds under 3000 rows, else one hold-out of a tenth.
     n_estimators : int, default=8
         Members of every network, see `MDNRegressor`.
     param_grid : dict or None, default=None
@@ -101,7 +100,7 @@ class MDNRegressorCV(DistributionRegressor):
     >>> from skmdn import MDNRegressorCV
     >>> from skmdn.datasets import make_bimodal
     >>> X, y = make_bimodal(300, random_state=0)
-    >>> mdn = MDNRegressorCV([1, 4], n_estimators=2, max_iter=60, random_state=0)
+    >>> mdn = MDNRegressorCV([1, 4], cv=2, n_estimators=2, max_iter=50, random_state=0)
     >>> mdn.fit(X, y).best_params_
     {'n_components': 4}
     """
@@ -197,17 +196,16 @@ class MDNRegressorCV(DistributionRegressor):
         rng = new_generator(self.random_state)
         rows = (table.X, table.Y, table.sample_weight)
         if isinstance(self.cv, str):
-            # Equal rows must not stand on both sides of a split.
             rows = merge_duplicates(*rows)
         if len(rows[0]) < 2:
             raise ValueError(
                 f"MDNRegressorCV needs at least 2 distinct rows, got n_samples = "
                 f"{len(rows[0])}."
             )
-        parts = splits(self.cv, rows[0], rows[1], groups, rng)
+        parts = splits(self.cv, rows, groups, rng)
         seeds = rng.randint(2**31 - 1, size=len(parts))
         candidates = self._candidates()
-        folds = self._fit_folds(candidates, rows, parts, seeds)
+        folds = self._fit_folds(candidates, parts, seeds)
         scores = np.array([[self._judge(fold, table) for fold in row] for row in folds])
         self._store(self._fitted(table, rows, candidates, folds, scores))
         return self
@@ -235,13 +233,13 @@ class MDNRegressorCV(DistributionRegressor):
         base._validate_params()
         return base
 
-    def _fit_folds(self, candidates, rows, parts, seeds):
+    def _fit_folds(self, candidates, parts, seeds):
         """Fit every candidate on every split; a list of folds for each candidate."""
         n_jobs = effective_n_jobs(self.n_jobs)
         n_tasks = len(candidates) * len(parts)
         inner = max(1, n_jobs // n_tasks)
         arguments = [
-            (self._base(candidate).set_params(n_jobs=inner), rows, part, seed)
+            (self._base(candidate).set_params(n_jobs=inner), part, seed)
             for candidate in candidates
             for part, seed in zip(parts, seeds, strict=True)
         ]
@@ -279,13 +277,17 @@ class MDNRegressorCV(DistributionRegressor):
         ensemble = Ensemble([fold.model for fold in chosen], 1.0, self.background)
         if self.calibrate:
             ensemble = ensemble.calibrated(held_out)
-        oof = np.full(len(rows[0]), np.nan)
+        total, weights = np.zeros((2, len(rows[0])))
         usage = []
         for fold, (X, y, weight) in zip(chosen, held_out, strict=True):
             distribution = ensemble.member(fold.model, X)
-            oof[fold.rows] = distribution.logpdf(y)
+            total[fold.rows] += weight * distribution.logpdf(y)
+            weights[fold.rows] += weight
             core = distribution.weights[:, : -ensemble.n_background]
             usage.append(np.average(core, axis=0, weights=weight))
+        oof = np.divide(
+            total, weights, out=np.full(len(total), np.nan), where=weights > 0
+        )
         if isinstance(self.cv, str):
             oof = np.append(oof, np.nan)[row_numbers(table.X, table.Y, *rows[:2])]
         return {

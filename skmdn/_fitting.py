@@ -4,10 +4,10 @@
 import math
 from numbers import Integral
 
-import numpy as np
 from joblib import effective_n_jobs
 
 from skmdn import _auto
+from skmdn._holdout import count_units, divide, hold_out_part
 from skmdn._model import Model
 from skmdn._scaling import merge_duplicates
 from skmdn._sklearn import check_held_out
@@ -27,10 +27,9 @@ def hold_out(estimator, rows, table, X_val, y_val, rng):
         wanted = _auto.early_stopping(n)
     if not wanted or n == 1:
         return rows, None
-    n_held_out = min(n - 1, math.ceil(estimator.validation_fraction * n))
-    held_out = np.zeros(n, dtype=bool)
-    held_out[rng.permutation(n)[:n_held_out]] = True
-    return [part[~held_out] for part in rows], [part[held_out] for part in rows]
+    n_held_out = math.ceil(estimator.validation_fraction * count_units(rows[2]).sum())
+    training, held_out = divide(*rows, hold_out_part(rows[2], n_held_out, rng))
+    return training[:3], held_out[:3]
 
 
 def needs_no_held_out_rows(estimator):

@@ -14,7 +14,7 @@ TESTS = Path(__file__).parent
 # From the bottom to the top: a module imports only from the lines above its own, or
 # from its own folder.
 LAYERS = (
-    ("_auto", "_kernels", "_versions", "datasets"),
+    ("_auto", "_holdout", "_kernels", "_versions", "datasets"),
     ("_components",),
     ("_network", "_scaling"),
     ("_distribution", "_training"),

@@ -81,10 +81,16 @@ def hash_noise(values, n, std, seed):
     shift = kind(65535.0)
     for i in range(n):
         h = np.uint32(np.uint32(i) * np.uint32(0x9E3779B9) + seed)
-        h = np.uint32(np.uint32(h ^ np.uint32(h >> np.uint32(16))) * np.uint32(0x7FEB352D))
-        h = np.uint32(np.uint32(h ^ np.uint32(h >> np.uint32(15))) * np.uint32(0x846CA68B))
+        h = np.uint32(
+            np.uint32(h ^ np.uint32(h >> np.uint32(16))) * np.uint32(0x7FEB352D)
+        )
+        h = np.uint32(
+            np.uint32(h ^ np.uint32(h >> np.uint32(15))) * np.uint32(0x846CA68B)
+        )
         h = np.uint32(h ^ np.uint32(h >> np.uint32(16)))
-        total = kind(np.int32(h & np.uint32(0xFFFF))) + kind(np.int32(h >> np.uint32(16)))
+        total = kind(np.int32(h & np.uint32(0xFFFF))) + kind(
+            np.int32(h >> np.uint32(16))
+        )
         values[i] += factor * (total - shift)
 
 
@@ -121,16 +127,12 @@ def backward(ws, plan, W, start, zeros, gradient, add):
         layer = plan.layers[i]
         n_out, n_pad, delta = layer[N_OUT], layer[N_PAD], layer[DELTA]
         stride = plan.transposed_stride
-        transpose(
-            ws, layer[INPUT], BLOCK, n_pad, BLOCK, ws, plan.transposed, stride
-        )
+        transpose(ws, layer[INPUT], BLOCK, n_pad, BLOCK, ws, plan.transposed, stride)
         gemm(
             gradient, layer[WEIGHT], n_pad, ws, delta, BLOCK, 1,
             ws, plan.transposed, stride, n_out, n_pad, BLOCK, zeros, 0, ADD if add else SET,
         )  # fmt: skip
-        row_sums(
-            ws, delta, BLOCK, layer[N_OUT_PAD], BLOCK, gradient, layer[BIAS], add
-        )
+        row_sums(ws, delta, BLOCK, layer[N_OUT_PAD], BLOCK, gradient, layer[BIAS], add)
         if i > 0:
             below = plan.layers[i - 1]
             # The slopes that the forward pass left in DELTA turn into its gradient.

@@ -128,7 +128,9 @@ def fold(plan, params, members, thread, team):
                     layer[N_IN],
                     target[layer[WEIGHT] + j * n_pad :],
                 )
-            _scaled_copy(own[layer[OWN_BIAS] :], one, layer[N_OUT], target[layer[BIAS] :])
+            _scaled_copy(
+                own[layer[OWN_BIAS] :], one, layer[N_OUT], target[layer[BIAS] :]
+            )
         head = plan.layers[plan.n_hidden]
         size = head[N_OUT] * head[N_PAD] + head[N_OUT_PAD]
         _scaled_copy(own[head[OWN_WEIGHT] :], one, size, target[head[WEIGHT] :])
@@ -139,7 +141,7 @@ def _unfold_own(plan, params, grads, factors, gradient, thread, team):
     """Chain rule from the members' plain gradients to r, s, biases and heads."""
     for m in range(thread, plan.n_members, team):
         start = plan.shared_size + m * plan.own_size
-        own, target = params[start :], gradient[start :]
+        own, target = params[start:], gradient[start:]
         source, factor = grads[m * plan.member_size :], factors[m]
         for i in range(plan.n_hidden):
             layer = plan.layers[i]

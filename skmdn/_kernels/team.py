@@ -8,7 +8,6 @@ barrier counts arrivals in `sync[0]` and generations in `sync[ROOM]`, a cache li
 import sys
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array

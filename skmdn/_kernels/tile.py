@@ -133,9 +133,7 @@ def _make_tile(n_rows, n_vectors):
             return ir.Constant(_INT, value)
 
         c_cell = {
-            (r, v): offset(
-                C, c0, b.mul(number(r), ldc), number(v * vectors.length)
-            )
+            (r, v): offset(C, c0, b.mul(number(r), ldc), number(v * vectors.length))
             for r, v in cells
         }
         add = b.icmp_signed("==", mode, number(ADD))
@@ -324,9 +322,7 @@ def _overload_transpose(source, s0, lds, n_rows, n_columns, target, t0, ldt):
 def _sum_square(typingctx, source, s0, lds, n_columns, target, t0, add):
     """Sum as many rows as a vector has lanes: the butterfly again, with additions."""
     index = types.intp
-    signature = types.void(
-        source, index, index, index, target, index, types.boolean
-    )
+    signature = types.void(source, index, index, index, target, index, types.boolean)
 
     def codegen(context, builder, signature, args):
         kinds = signature.args

@@ -26,16 +26,20 @@ _f4, _i4 = np.float32, np.int32
 @intrinsic
 def float_bits(typingctx, x):
     """Bit pattern of a float32 as int32."""
-    return types.int32(types.float32), lambda context, builder, signature, args: (
-        builder.bitcast(args[0], ir.IntType(32))
+    return types.int32(
+        types.float32
+    ), lambda context, builder, signature, args: builder.bitcast(
+        args[0], ir.IntType(32)
     )
 
 
 @intrinsic
 def bits_float(typingctx, x):
     """Return the float32 with the bit pattern of an int32."""
-    return types.float32(types.int32), lambda context, builder, signature, args: (
-        builder.bitcast(args[0], ir.FloatType())
+    return types.float32(
+        types.int32
+    ), lambda context, builder, signature, args: builder.bitcast(
+        args[0], ir.FloatType()
     )
 
 

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Random held-out parts of merged rows.
+
+Equal rows were merged and carry the sum of their weights. Were they held out whole, a
+table with natural repetitions would be judged more strictly than new rows from the same
+source will be, which repeat the old ones as often. So a row that stands for several is
+shared out as several: to hold out what was drawn, not what is distinct.
+"""
+
+import numpy as np
+
+_MOST_UNITS = 10_000_000
+
+
+def count_units(sample_weight):
+    """How many equal rows every merged row stands for.
+
+    Weights that are all multiples of the smallest are counts; others say nothing about
+    repetitions, and every row is one.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_samples,), int
+    """
+    multiples = sample_weight / sample_weight.min()
+    counts = np.rint(multiples)
+    is_counts = np.allclose(multiples, counts, rtol=1e-9, atol=0)
+    if not is_counts or counts.sum() > _MOST_UNITS:
+        return np.ones(len(sample_weight), dtype=int)
+    return counts.astype(int)
+
+
+def hold_out_folds(sample_weight, n_folds, rng):
+    """Yield the held-out weights of every fold; each unit is held out once.
+
+    Parameters
+    ----------
+    sample_weight : ndarray of shape (n_samples,)
+    n_folds : int
+    rng : numpy.random.RandomState
+    """
+    counts = count_units(sample_weight)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    fold = rng.permutation(len(owner)) % n_folds
+    for f in range(n_folds):
+        yield _share(sample_weight, counts, owner[fold == f])
+
+
+def hold_out_part(sample_weight, n_held_out, rng):
+    """Held-out weights when `n_held_out` units are drawn without replacement."""
+    counts = count_units(sample_weight)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    n_held_out = min(n_held_out, len(owner) - 1)
+    return _share(
+        sample_weight, counts, owner[rng.permutation(len(owner))[:n_held_out]]
+    )
+
+
+def _share(sample_weight, counts, owners):
+    held = np.bincount(owners, minlength=len(counts))
+    return sample_weight * held / counts
+
+
+def divide(X, Y, sample_weight, held_out):
+    """Rows with what remains of their weights, and the held-out rows with theirs.
+
+    Returns
+    -------
+    training, held_out : tuple of (X, Y, sample_weight, row numbers)
+    """
+    parts = []
+    for weight in (sample_weight - held_out, held_out):
+        # What should be nothing may differ from it by rounding.
+        rows = np.flatnonzero(weight > 1e-12 * sample_weight)
+        parts.append((X[rows], Y[rows], weight[rows], rows))
+    return parts
