@@ -98,7 +98,8 @@ class _Fit:
         self.batch = -(-self.n // self.n_steps)  # even batches: no small last one
         self.n_blocks = -(-self.batch // BLOCK)
         groups = n_groups(self.n_blocks, plan.n_members)
-        self.team = min(options.n_jobs, groups) if CAN_YIELD else 1
+        shares = max(groups, plan.n_members)
+        self.team = min(options.n_jobs, shares) if CAN_YIELD else 1
         self.train_epoch, self.log_likelihood = make_kernels(
             network.component.log_likelihood_gradient,
             ACTIVATIONS[network.activation],
@@ -125,7 +126,7 @@ class _Fit:
             aligned(groups * size, dtype).reshape(groups, size),
             np.zeros((plan.n_members, n_chunks)),
             np.zeros(plan.n_members, dtype=dtype),
-            np.zeros((groups, self.n_steps)),
+            np.zeros((max(groups, plan.n_members), self.n_steps)),
             np.zeros(widest, dtype=dtype),
         )
         self.sync = new_sync()

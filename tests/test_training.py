@@ -298,7 +298,6 @@ def test_non_finite_loss_rolls_back():
     problem = Problem()
     state = State.start(problem.params.copy())
     before = state.params.copy()
-    _, intercepts = problem.network.layers(state.params)
 
     def spoil(epoch):
         if epoch.epoch == 1:

@@ -130,7 +130,8 @@ def backward(ws, plan, W, start, zeros, gradient, add):
         transpose(ws, layer[INPUT], BLOCK, n_pad, BLOCK, ws, plan.transposed, stride)
         gemm(
             gradient, layer[WEIGHT], n_pad, ws, delta, BLOCK, 1,
-            ws, plan.transposed, stride, n_out, n_pad, BLOCK, zeros, 0, ADD if add else SET,
+            ws, plan.transposed, stride, n_out, n_pad, BLOCK,
+            zeros, 0, ADD if add else SET,
         )  # fmt: skip
         row_sums(ws, delta, BLOCK, layer[N_OUT_PAD], BLOCK, gradient, layer[BIAS], add)
         if i > 0:

@@ -59,7 +59,7 @@ class Buffers(NamedTuple):
     gradients: np.ndarray  # (n_groups, n_members * member_size)
     squares: np.ndarray  # (n_members, n_chunks)
     factors: np.ndarray  # (n_members,)
-    losses: np.ndarray  # (n_groups, n_steps) float64
+    losses: np.ndarray  # (n_groups or n_members, n_steps) float64
     zeros: np.ndarray  # bias of products without one
 
 
@@ -93,9 +93,11 @@ def make_kernels(log_likelihood_gradient, activation, has_members):
         n_groups, n_steps = grads.shape[0], step.rows.shape[0]
         n_blocks = step.rows.shape[1] // BLOCK
         skipped = 0
+        # One member: the team shares the blocks, in groups. Several: the members.
+        first_member, member_step = (thread, team) if has_members else (0, 1)
+        first_group, group_step = (0, 1) if has_members else (thread, team)
         for s in range(n_steps):
-            for group in range(thread, n_groups, team):
-                loss = 0.0
+            for group in range(first_group, n_groups, group_step):
                 first = group * n_blocks // n_groups
                 last = (group + 1) * n_blocks // n_groups
                 for block in range(first, last):
@@ -106,19 +108,23 @@ def make_kernels(log_likelihood_gradient, activation, has_members):
                         n = plan.n_features * BLOCK
                         hash_noise(ws[plan.raw :], n, step.noise[s], seed)
                     encode(ws, plan, view)
-                    for m in range(plan.n_members):
+                    for m in range(first_member, plan.n_members, member_step):
                         start = m * plan.member_size
                         forward(ws, plan, model.members, start, activation)
                         log_likelihood_gradient(
                             ws, plan, floor, plan.likelihood, plan.layers[-1, DELTA]
                         )
-                        loss -= weighted_sum(ws, plan)
+                        loss = -weighted_sum(ws, plan)
+                        slot = m if has_members else group
+                        if block == first:
+                            buffers.losses[slot, s] = loss
+                        else:
+                            buffers.losses[slot, s] += loss
                         gradient = grads[group, start : start + plan.member_size]
                         backward(
                             ws, plan, model.members, start, buffers.zeros, gradient,
                             block > first,
                         )  # fmt: skip
-                buffers.losses[group, s] = loss
             barrier(sync, team)
             sum_groups(
                 grads.reshape(-1), n_groups, plan.n_members, plan.member_size,

@@ -16,6 +16,7 @@ Activations lie as [features, BLOCK] blocks: every elementwise loop runs over th
 and a block of every layer stays in the first-level caches.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ def _lay_out_parameters(sizes):
     """Return the layer table, the plain length, the shared and the own length."""
     layers = np.zeros((len(sizes) - 1, 13), dtype=np.int64)
     member = shared = own = 0
-    for i, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         n_pad, n_out_pad = pad(n_in), pad(n_out)
         layer = layers[i]
         layer[[N_IN, N_PAD, N_OUT, N_OUT_PAD]] = n_in, n_pad, n_out, n_out_pad
@@ -137,5 +138,5 @@ def make_plan(n_features, n_inputs, hidden_layer_sizes, component, n_members):
 
 
 def n_groups(n_blocks, n_members):
-    """Partial gradients of a step: several for a team, few where members fill memory."""
-    return min(n_blocks, MAX_GROUPS if n_members == 1 else MAX_GROUPS // 4)
+    """Partial gradients of a step; a team shares several members instead."""
+    return min(n_blocks, MAX_GROUPS) if n_members == 1 else 1

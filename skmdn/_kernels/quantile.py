@@ -14,6 +14,7 @@ from skmdn._kernels.vector import wide_vectors
 from skmdn._kernels.vector64 import log64
 
 _MAX_ITER = 400
+_DEEP = -2.0  # normal quantiles of levels below 2 %
 _EXACT = 1e-14  # relative error of the tail: a few roundings of a sum over components
 _ROUNDING = 2.3e-16
 # Where the step shrinks like this and the tail is as near, the next error, quadratic
@@ -37,7 +38,7 @@ def _start(e, lane, weights, means, scales, levels, z, side, scratch):
     row, column = e // n_columns, e % n_columns
     at = row if levels.shape[0] > 1 else 0
     sign, z_level = side[at, column], z[at, column]
-    low, high, mean = np.inf, -np.inf, 0.0
+    low, high, mean, outermost = np.inf, -np.inf, 0.0, np.inf
     for k in range(n):
         w, mu, sigma = weights[row, k], sign * means[row, k], scales[row, k]
         scratch[k, lane], scratch[n + k, lane] = w, mu
@@ -46,12 +47,17 @@ def _start(e, lane, weights, means, scales, levels, z, side, scratch):
             end = mu + sigma * z_level
             low, high = min(low, end), max(high, end)
             mean += w * mu
+            if w * n > 0.5:
+                outermost = min(outermost, end)
     var = 0.0
     for k in range(n):
         deviation, sigma = scratch[n + k, lane] - mean, scratch[2 * n + k, lane]
         var += scratch[k, lane] * (sigma * sigma + deviation * deviation)
     x = mean + np.sqrt(var) * z_level
-    if not low < x < high:
+    if z_level < _DEEP:
+        # The tail is that of one component, and Newton's steps go straight up there.
+        x = outermost
+    if not low <= x < high:
         x = 0.5 * low + 0.5 * high
     state = scratch[3 * n :]
     state[0, lane], state[1, lane], state[2, lane] = low, x, high
@@ -90,7 +96,7 @@ def _step(weights, means, scales, state, cdf, pdf):
         )
         exact = (
             (abs(error) <= _EXACT)
-            | (abs(change) <= _ROUNDING * abs(x[lane]))
+            | (abs(change) <= 0.5 * _ROUNDING * abs(x[lane]))
             | (upper - lower <= _ROUNDING * max(abs(lower), abs(upper)))
         )
         step[lane] = abs(change) if newton else 0.5 * (upper - lower)

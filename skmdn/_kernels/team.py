@@ -2,7 +2,8 @@
 """A team of plain threads inside one kernel: barriers that spin, then yield.
 
 No threading layer is loaded: the threads are Python's, the kernels hold no lock. The
-barrier counts arrivals in `sync[0]` and generations in `sync[ROOM]`, a cache line apart.
+barrier counts arrivals in `sync[0]` and generations in `sync[ROOM]`, which stand a
+cache line apart.
 """
 
 import sys
