@@ -4,12 +4,13 @@
 Nothing here imports skmdn, nothing here is fast. Tests compare the package with this.
 """
 
+import itertools
 import math
 
 import numpy as np
 from scipy.integrate import quad
 from scipy.optimize import brentq
-from scipy.special import logsumexp
+from scipy.special import ellipe, gamma, hyp1f1, logsumexp
 from scipy.stats import norm
 
 # --- scaling --------------------------------------------------------------------------
@@ -167,3 +168,80 @@ def conformal_quantile(scores, level):
         if sum(other <= score for other in scores) >= (len(scores) + 1) * level - 1e-9:
             return score
     return math.inf
+
+
+# --- mixture distribution -------------------------------------------------------------
+
+
+def mixture_pdf(weights, means, scales, y):
+    """Density at one number."""
+    parts = zip(weights, means, scales, strict=True)
+    return math.fsum(w * norm.pdf(y, m, s) for w, m, s in parts)
+
+
+def joint_logpdf(weights, means, scales, y):
+    """Log-density at one point; means and scales (K, D)."""
+    terms = [
+        math.log(w) + sum(norm.logpdf(*value) for value in zip(y, m, s, strict=True))
+        for w, m, s in zip(weights, means, scales, strict=True)
+    ]
+    return logsumexp(terms)
+
+
+def mixture_expectation(weights, means, scales, func, breaks=()):
+    """E[func(Y)], component by component, in pieces between given points."""
+    total = 0.0
+    for w, m, s in zip(weights, means, scales, strict=True):
+        inner = [(b - m) / s for b in breaks if abs(b - m) < 12 * s]
+        edges = [-12.0, *sorted(inner), *np.arange(-10.0, 11.0, 2.0), 12.0]
+        edges.sort()
+        for low, high in itertools.pairwise(edges):
+            total += (
+                w
+                * quad(
+                    lambda z, m=m, s=s: func(m + s * z) * norm.pdf(z),
+                    *(low, high),
+                    epsabs=1e-14,
+                    epsrel=1e-12,
+                    limit=200,
+                )[0]
+            )
+    return total
+
+
+def mean_length(mean, scale):
+    """E of the length of a Gaussian vector with one scale: that of a Rice variable."""
+    half = len(mean) / 2
+    factor = math.sqrt(2) * gamma(half + 0.5) / gamma(half)
+    return scale * factor * hyp1f1(-0.5, half, -sum(mean**2) / (2 * scale**2))
+
+
+def mean_length_around_zero(scales):
+    """E of the length of a Gaussian vector with two entries of mean 0."""
+    large, small = max(scales), min(scales)
+    return large * math.sqrt(2 / math.pi) * ellipe(1 - (small / large) ** 2)
+
+
+def merge_cost(weights, means, scales, i, j):
+    """Runnalls' bound of what merging two components of one output costs."""
+    w = weights[i] + weights[j]
+    mean = (weights[i] * means[i] + weights[j] * means[j]) / w
+    var = (
+        sum(weights[k] * (scales[k] ** 2 + (means[k] - mean) ** 2) for k in (i, j)) / w
+    )
+    cost = w * math.log(var)
+    cost -= sum(weights[k] * math.log(scales[k] ** 2) for k in (i, j))
+    return cost / 2, (w, mean, math.sqrt(var))
+
+
+def reduce_mixture(weights, means, scales, k):
+    """Merge the cheapest pair until k are left."""
+    parts = [list(part) for part in (weights, means, scales)]
+    while len(parts[0]) > k:
+        pairs = [(i, j) for j in range(len(parts[0])) for i in range(j)]
+        i, j = min(pairs, key=lambda pair: merge_cost(*parts, *pair)[0])
+        merged = merge_cost(*parts, i, j)[1]
+        for part, value in zip(parts, merged, strict=True):
+            part[i] = value
+            del part[j]
+    return parts

@@ -18,9 +18,9 @@ def check_mixture(weights, means, scales):
     weights, means, scales : ndarray, float64, C-contiguous
         The rows of `weights` sum to 1 exactly, up to rounding.
     """
-    weights = _finite("weights", weights)
-    means = _finite("means", means)
-    scales = _finite("scales", scales)
+    weights = check_finite("weights", weights)
+    means = check_finite("means", means)
+    scales = check_finite("scales", scales)
     if weights.ndim != 2 or not weights.shape[1]:
         raise ValueError(
             "weights must have the shape (n_rows, n_components) with at least one "
@@ -57,7 +57,8 @@ def _array(values):
     return np.require(values, np.float64, ("C_CONTIGUOUS", "ALIGNED", "WRITEABLE"))
 
 
-def _finite(name, values):
+def check_finite(name, values):
+    """Validate finite numbers; return them as float64, C-contiguous."""
     values = _array(values)
     if not np.all(np.isfinite(values)):
         bad = values[~np.isfinite(values)][0]
@@ -83,7 +84,7 @@ def check_values(name, values, n_rows, *, finite=False):
     shape : tuple
         Of the result: (n_rows,) or (n_rows, m).
     """
-    values = _finite(name, values) if finite else _not_nan(name, values)
+    values = check_finite(name, values) if finite else _not_nan(name, values)
     if values.ndim == 0 or values.shape == (n_rows,):
         return values.reshape(-1, 1), (n_rows,)
     if values.ndim == 2 and values.shape[0] in (1, n_rows):
@@ -105,7 +106,7 @@ def check_points(name, values, n_rows, n_outputs, *, finite=False):
     if n_outputs == 1:
         points, shape = check_values(name, values, n_rows, finite=finite)
         return points[..., None], shape
-    points = _finite(name, values) if finite else _not_nan(name, values)
+    points = check_finite(name, values) if finite else _not_nan(name, values)
     if points.shape in ((n_outputs,), (n_rows, n_outputs)):
         return points.reshape(-1, 1, n_outputs), (n_rows,)
     if (

@@ -4,11 +4,7 @@
 import numpy as np
 from scipy import special
 
-from skmdn._distribution.checks import (
-    check_integer,
-    check_points,
-    check_values,
-)
+from skmdn._distribution.checks import check_finite, check_integer, check_points
 from skmdn._distribution.reduction import merge_components
 
 # A square beyond this would overflow.
@@ -118,22 +114,17 @@ class Structure:
         rest = [i for i in range(self.n_outputs) if i not in known]
         if not rest:
             raise ValueError(f"j must leave an output; got {j!r} of {self.n_outputs}.")
-        if np.ndim(j) == 0:
-            points, shape = check_values("value", value, len(self), finite=True)
-        else:
-            points, shape = check_points(
-                "value", value, len(self), len(known), finite=True
-            )
-            points = points[:, 0] if points.shape[1] == 1 else points
-        if len(shape) != 1:
+        points = check_finite("value", value)
+        each = points.shape if np.ndim(j) == 0 else points.shape[:-1]
+        width = 1 if np.ndim(j) == 0 else points.shape[-1:]
+        if each not in ((), (len(self),)) or width not in (1, (len(known),)):
             raise ValueError(
-                f"value must be one for every row; got the shape {np.shape(value)}."
+                "value must be one for every row, or one for all, of each output in j; "
+                f"got the shape {points.shape} for j={j!r} and {len(self)} rows."
             )
-        weights = self._of_outputs(self.weights, known).responsibilities(
-            np.broadcast_to(points, (len(self), len(known)))
-            if len(known) > 1
-            else np.broadcast_to(points[:, 0], len(self))
-        )
+        points = points.reshape(-1, 1, len(known))
+        at = points[..., 0] if len(known) == 1 else points
+        weights = self._of_outputs(self.weights, known).responsibilities(at)[:, 0]
         return self._of_outputs(weights, rest)
 
     def reduce(self, k):
