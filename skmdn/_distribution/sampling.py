@@ -61,6 +61,7 @@ class Sampling:
             weights = (weights / weights.max(axis=1, keepdims=True)) ** (
                 1 / for_weights
             )
+            weights /= weights.sum(axis=1, keepdims=True)
         if for_scales != 1:
             scales = scales * np.sqrt(for_scales)
         draws = np.empty((len(self), self.n_outputs, n_draws))

@@ -101,7 +101,9 @@ class Scores:
         self._check_one_output("crps")
         values, shape = check_values("y", y, len(self), finite=True)
         score = evaluate.mean_distance(self, values)
-        score -= 0.5 * evaluate.self_distance(self)[:, None]
+        within = evaluate.self_distance(self)
+        within *= 0.5
+        score -= within[:, None]
         return np.maximum(score, 0.0, out=score).reshape(shape)
 
     def energy_score(self, y, *, n_samples=None, random_state=None):

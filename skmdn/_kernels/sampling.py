@@ -21,6 +21,7 @@ from skmdn._kernels.vector64 import cos_turn64, log64
 _GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _MASK = 2**64 - 1
 _U53 = 2.0**-53
+_FEW_DRAWS = 4
 
 
 def uniform(seed, count):
@@ -46,17 +47,36 @@ def _overload_uniform(seed, count):
 
 
 @helper
+def _last_with_weight(weights, row):
+    """Last component of a row that has any weight: where rounding ends up."""
+    last = 0
+    for k in range(weights.shape[1]):
+        if weights[row, k] > 0.0:
+            last = k
+    return last
+
+
+@helper
+def _choose(weights, row, u):
+    """Component that u of [0, 1) falls into; for a few draws of a row."""
+    total, chosen = 0.0, 0
+    for k in range(weights.shape[1] - 1):
+        total += weights[row, k]
+        chosen += 1 if u >= total else 0
+    if weights[row, chosen] == 0.0:
+        chosen = _last_with_weight(weights, row)
+    return chosen
+
+
+@helper
 def _cumulate(weights, row, cumulated):
-    """Cumulated weights of a row, the last component with any weight infinite."""
-    total, last = 0.0, 0
+    """Cumulated weights of a row, infinite from the last with any weight on."""
+    total = 0.0
     for k in range(weights.shape[1]):
         total += weights[row, k]
         cumulated[k] = total
-        if weights[row, k] > 0.0:
-            last = k
-    for k in range(last, weights.shape[1]):
+    for k in range(_last_with_weight(weights, row), weights.shape[1]):
         cumulated[k] = np.inf
-    return total
 
 
 @helper
@@ -72,39 +92,48 @@ def _search(cumulated, u):
     return low
 
 
+@helper
+def _draw_numbers(seed, first, numbers):
+    """Fill numbers: a uniform one and D normal ones for each of LANES draws."""
+    n_outputs = numbers.shape[0] - 1
+    # Numbers of the stream that one draw takes: one, and two for every output.
+    taken = np.uint64(1 + 2 * n_outputs)
+    for lane in range(LANES):
+        numbers[0, lane] = uniform(seed, np.uint64(first + lane) * taken)
+    for d in range(n_outputs):
+        for lane in range(LANES):
+            count = np.uint64(first + lane) * taken + np.uint64(2 * d + 1)
+            radius = math.sqrt(-2.0 * log64(1.0 - uniform(seed, count)))
+            turn = uniform(seed, count + np.uint64(1))
+            numbers[1 + d, lane] = radius * cos_turn64(turn)
+
+
 @compiled
-def sample(weights, means, scales, seed, out, cumulated, scratch):
+def sample(weights, means, scales, seed, out, cumulated, numbers):
     """Fill out (n, D, m) with m draws of every row.
 
-    Weights need not sum to 1. cumulated (K,) and scratch (1 + D, LANES) are scratch.
+    cumulated (K,) and numbers (1 + D, LANES) are scratch.
     """
     wide_vectors()
     n_outputs, n_draws = out.shape[1], out.shape[2]
     step = 0 if scales.shape[1] < means.shape[1] else 1
     n_scales = scales.shape[1] // weights.shape[1]
-    # Numbers that one draw takes: one for the component, two for every output.
-    taken = np.uint64(1 + 2 * n_outputs)
     total = out.shape[0] * n_draws
-    known, weight = -1, 1.0
+    row, draw = 0, 0
     for first in range(0, total, LANES):
-        for lane in range(LANES):
-            count = np.uint64(first + lane) * taken
-            scratch[0, lane] = uniform(seed, count)
-        for d in range(n_outputs):
-            for lane in range(LANES):
-                count = np.uint64(first + lane) * taken
-                radius = 1.0 - uniform(seed, count + np.uint64(2 * d + 1))
-                turn = uniform(seed, count + np.uint64(2 * d + 2))
-                radius = math.sqrt(-2.0 * log64(radius))
-                scratch[1 + d, lane] = radius * cos_turn64(turn)
+        _draw_numbers(seed, first, numbers)
         for lane in range(min(LANES, total - first)):
-            row, draw = (first + lane) // n_draws, (first + lane) % n_draws
-            if row != known:
-                weight = _cumulate(weights, row, cumulated)
-                known = row
-            k = _search(cumulated, scratch[0, lane] * weight)
+            if n_draws < _FEW_DRAWS:
+                k = _choose(weights, row, numbers[0, lane])
+            else:
+                if draw == 0:
+                    _cumulate(weights, row, cumulated)
+                k = _search(cumulated, numbers[0, lane])
             for d in range(n_outputs):
                 scale = scales[row, k * n_scales + step * d]
                 out[row, d, draw] = (
-                    means[row, k * n_outputs + d] + scale * scratch[1 + d, lane]
+                    means[row, k * n_outputs + d] + scale * numbers[1 + d, lane]
                 )
+            draw += 1
+            if draw == n_draws:
+                row, draw = row + 1, 0
