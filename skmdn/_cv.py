@@ -27,6 +27,17 @@ _SHARED = (
 )
 
 
+# A line with Gaussian noise, trained by the same engine: the safe side of every table.
+_LINEAR = {
+    "n_components": 1,
+    "hidden_layer_sizes": (),
+    "n_estimators": 1,
+    "n_bins": 0,
+    "input_noise": 0.0,
+    "alpha": 0.0,
+}
+
+
 class MDNRegressorCV(DistributionRegressor):
     """Cross-fitted mixture density networks: the best density out of the box.
 
@@ -50,7 +61,8 @@ class MDNRegressorCV(DistributionRegressor):
         ``scoring(estimator, X, y)``, greater is better; judges candidates on held-out
         rows. None: mean log-likelihood.
     calibrate : bool, default=True
-        Whether to fit the temperature of the scales to out-of-fold densities.
+        Whether to fit the temperature of the scales, and the weight of linear models,
+        to out-of-fold densities.
     background : float, default=0.005
         Weight of the heavy-tailed background.
     hidden_layer_sizes, activation, covariance_type, n_bins, alpha, input_noise
@@ -72,7 +84,10 @@ class MDNRegressorCV(DistributionRegressor):
     cv_results_ : dict of ndarray
         As in `GridSearchCV`: "params", "mean_test_score", "rank_test_score", ...
     temperature_ : float
-        Factor on the scales.
+        Factor on the scales of the networks.
+    linear_weight_ : float
+        Weight of linear models with Gaussian noise, fitted to the same folds: 0 where
+        the networks do without.
     oof_logpdf_ : ndarray of shape (n_samples,)
         Log-densities of the training rows under the models that did not see them; nan
         for rows never held out.
@@ -205,9 +220,9 @@ class MDNRegressorCV(DistributionRegressor):
         parts = splits(self.cv, rows, groups, rng)
         seeds = rng.randint(2**31 - 1, size=len(parts))
         candidates = self._candidates()
-        folds = self._fit_folds(candidates, parts, seeds)
+        *folds, experts = self._fit_folds([*candidates, _LINEAR], parts, seeds)
         scores = np.array([[self._judge(fold, table) for fold in row] for row in folds])
-        self._store(self._fitted(table, rows, candidates, folds, scores))
+        self._store(self._fitted(table, rows, candidates, folds, scores, experts))
         return self
 
     def _candidates(self):
@@ -257,7 +272,7 @@ class MDNRegressorCV(DistributionRegressor):
         X, Y, weight = fold.held_out
         y = Y[:, 0] if Y.shape[1] == 1 else Y
         if self.scoring is None:
-            mixture = Ensemble([fold.model], 1.0, self.background)
+            mixture = Ensemble([fold.model], [], self.background)
             logpdf = mixture.distribution(X).logpdf(y)
             return np.average(logpdf, weights=weight)
         estimator = MDNRegressor()
@@ -265,7 +280,7 @@ class MDNRegressorCV(DistributionRegressor):
         estimator.n_outputs_, estimator._y_ndim = Y.shape[1], table.y_ndim
         return float(self.scoring(estimator, X, y))
 
-    def _fitted(self, table, rows, candidates, folds, scores):
+    def _fitted(self, table, rows, candidates, folds, scores, experts):
         """Everything that the fitted estimator has, as a dict."""
         mean = scores.mean(axis=1)
         best = int(np.argmax(mean))
@@ -274,17 +289,17 @@ class MDNRegressorCV(DistributionRegressor):
             (X, Y[:, 0] if Y.shape[1] == 1 else Y, weight)
             for X, Y, weight in (fold.held_out for fold in chosen)
         ]
-        ensemble = Ensemble([fold.model for fold in chosen], 1.0, self.background)
+        models, lines = ([fold.model for fold in part] for part in (chosen, experts))
+        ensemble = Ensemble(models, lines, self.background)
         if self.calibrate:
-            ensemble = ensemble.calibrated(held_out)
+            ensemble = ensemble.calibrated(held_out).stacked(held_out)
         total, weights = np.zeros((2, len(rows[0])))
         usage = []
-        for fold, (X, y, weight) in zip(chosen, held_out, strict=True):
-            distribution = ensemble.member(fold.model, X)
-            total[fold.rows] += weight * distribution.logpdf(y)
-            weights[fold.rows] += weight
-            core = distribution.weights[:, : -ensemble.n_background]
-            usage.append(np.average(core, axis=0, weights=weight))
+        for i, (X, y, weight) in enumerate(held_out):
+            total[chosen[i].rows] += weight * ensemble.member(i, X).logpdf(y)
+            weights[chosen[i].rows] += weight
+            network = chosen[i].model.distribution(X)
+            usage.append(np.average(network.weights, axis=0, weights=weight))
         oof = np.divide(
             total, weights, out=np.full(len(total), np.nan), where=weights > 0
         )
@@ -292,7 +307,8 @@ class MDNRegressorCV(DistributionRegressor):
             oof = np.append(oof, np.nan)[row_numbers(table.X, table.Y, *rows[:2])]
         return {
             **table.attributes,
-            "_models": [fold.model.attributes() for fold in chosen],
+            "_models": [model.attributes() for model in models],
+            "_experts": [model.attributes() for model in lines],
             "_y_ndim": table.y_ndim,
             "n_outputs_": table.Y.shape[1],
             "n_iter_": max(fold.n_iter for fold in chosen),
@@ -300,14 +316,20 @@ class MDNRegressorCV(DistributionRegressor):
             "best_score_": float(mean[best]),
             "cv_results_": _results(candidates, scores),
             "temperature_": ensemble.temperature,
+            "linear_weight_": ensemble.linear_weight,
             "oof_logpdf_": oof,
             "component_weights_": np.array(usage),
         }
 
     def _mixture(self):
         check_is_fitted(self)
-        models = [Model.from_attributes(part) for part in self._models]
-        return Ensemble(models, self.temperature_, self.background)
+        models, experts = (
+            [Model.from_attributes(part) for part in parts]
+            for parts in (self._models, self._experts)
+        )
+        return Ensemble(
+            models, experts, self.background, self.temperature_, self.linear_weight_
+        )
 
 
 def _results(candidates, scores):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The networks of a cross-fit as one mixture: temperature and background."""
+"""The networks of a cross-fit as one mixture: temperature, experts, background."""
 
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import expit
 
 from skmdn.distribution import MixtureDistribution
 
@@ -16,63 +17,78 @@ _TEMPERATURES = (0.3, 2.0)
 _ROWS_FOR_TEMPERATURE = 20_000
 
 
+# Below the first weight linear experts would cost more components than they gain nats;
+# the second keeps a little of the networks in any case.
+_LINEAR_WEIGHTS = (0.02, 0.98)
+_EM_STEPS = 200
+
+
 class Ensemble(NamedTuple):
-    """Models with equal weights, their scales times `temperature`, a background.
+    """Models of equal weights, calibrated, with linear experts and a background.
 
     Attributes
     ----------
     models : list of Model
+        The networks of the folds.
+    experts : list of Model
+        Linear models with Gaussian noise, fitted to the same folds.
     temperature : float
-        Factor on the scales of all components; their lower bounds hold.
+        Factor on the scales of the networks' components; their lower bounds hold.
     background : float
         Weight of the heavy-tailed background.
+    linear_weight : float
+        Weight of the linear experts.
     """
 
     models: list
-    temperature: float
+    experts: list
     background: float
-
-    @property
-    def n_background(self):
-        """Components of the background, the last ones of a model's mixture."""
-        return len(_BACKGROUND_SCALES)
+    temperature: float = 1.0
+    linear_weight: float = 0.0
 
     @property
     def size(self):
         """Components of a row's mixture, counted once for each output."""
-        return sum(model.size + len(_BACKGROUND_SCALES) for model in self.models)
+        return sum(model.size + 1 + len(_BACKGROUND_SCALES) for model in self.models)
 
     def distribution(self, X, n_jobs=1):
-        """Mixture of the models' distributions at the rows of `X`."""
-        parts = [self.member(model, X, n_jobs) for model in self.models]
-        return MixtureDistribution(
-            np.concatenate([part.weights for part in parts], axis=1) / len(parts),
-            np.concatenate([part.means for part in parts], axis=1),
-            np.concatenate([part.scales for part in parts], axis=1),
-        )
+        """Mixture of the folds' distributions at the rows of `X`."""
+        folds = range(len(self.models))
+        parts = [self.member(fold, X, n_jobs) for fold in folds]
+        return _mix(parts, [1 / len(parts)] * len(parts))
 
-    def member(self, model, X, n_jobs=1):
-        """Distribution of one model, with temperature and background."""
-        core = model.distribution(X, n_jobs)
-        return self._finish(core, model)
+    def member(self, fold, X, n_jobs=1):
+        """Distribution of one fold's models; the background's components stand last."""
+        network = self.models[fold].distribution(X, n_jobs)
+        parts, shares = [self._heated(fold, network)], [1.0]
+        if self.linear_weight > 0:
+            parts.append(self.experts[fold].distribution(X, n_jobs))
+            shares = [1 - self.linear_weight, self.linear_weight]
+        parts.append(self._wide(fold, network))
+        shares = [(1 - self.background) * share for share in shares]
+        return _mix(parts, [*shares, self.background])
 
-    def _finish(self, core, model):
+    def _heated(self, fold, network):
+        """Distribution of a network with the temperature applied."""
+        model = self.models[fold]
+        bound = model.min_scale * np.abs(model.scaling.scale)
+        if network.n_outputs == 1:
+            bound = bound[0]
+        scales = np.maximum(network.scales * self.temperature, bound)
+        return MixtureDistribution(network.weights, network.means, scales)
+
+    def _wide(self, fold, network):
+        """Background of a fold, in the units of its targets."""
+        scaling = self.models[fold].scaling
         # Targets may be scaled by a negative number: they are then mirrored.
-        scale = np.abs(model.scaling.scale)
-        shape = (len(core), len(_BACKGROUND_SCALES))
-        bound, center = model.min_scale * scale, model.scaling.center
-        wide = np.multiply.outer(_BACKGROUND_SCALES, scale)
-        if core.n_outputs == 1:
-            bound, center, wide = bound[0], center[0], wide[:, 0]
-        else:
-            shape = (*shape, len(scale))
-        heated = np.maximum(core.scales * self.temperature, bound)
-        background = np.broadcast_to(self.background * _BACKGROUND_WEIGHTS, shape[:2])
-        return MixtureDistribution(
-            np.concatenate([core.weights * (1 - self.background), background], axis=1),
-            np.concatenate([core.means, np.broadcast_to(center, shape)], axis=1),
-            np.concatenate([heated, np.broadcast_to(wide, shape)], axis=1),
-        )
+        center, unit = scaling.center, np.abs(scaling.scale)
+        shape = (len(network), len(_BACKGROUND_SCALES), len(unit))
+        scales = np.broadcast_to(np.multiply.outer(_BACKGROUND_SCALES, unit), shape)
+        means = np.broadcast_to(center, shape)
+        if network.n_outputs == 1:
+            means, scales = means[..., 0], scales[..., 0]
+        weights = np.broadcast_to(_BACKGROUND_WEIGHTS, shape[:2])
+        return MixtureDistribution(weights, means, scales)
 
     def calibrated(self, held_out, n_jobs=1):
         """Choose the temperature by the likelihood of held-out rows.
@@ -85,17 +101,19 @@ class Ensemble(NamedTuple):
         ----------
         held_out : list of (X, y, sample_weight), one for each model
         """
-        cores = []
+        networks = []
         for model, (X, y, weight) in zip(self.models, held_out, strict=True):
             rows = slice(_ROWS_FOR_TEMPERATURE // len(self.models))
-            core = model.distribution(X[rows], n_jobs)
-            cores.append((model, core, y[rows], weight[rows]))
+            network = model.distribution(X[rows], n_jobs)
+            networks.append((network, y[rows], weight[rows]))
 
         def loss(log_temperature):
             heated = self._replace(temperature=np.exp(log_temperature))
             total = 0.0
-            for model, core, y, weight in cores:
-                total -= weight @ heated._finish(core, model).logpdf(y)
+            for fold, (network, y, weight) in enumerate(networks):
+                parts = [heated._heated(fold, network), heated._wide(fold, network)]
+                mixed = _mix(parts, [1 - self.background, self.background])
+                total -= weight @ mixed.logpdf(y)
             return total
 
         bounds = np.log(_TEMPERATURES)
@@ -104,3 +122,33 @@ class Ensemble(NamedTuple):
         if log_temperature > 0:
             log_temperature /= 2
         return self._replace(temperature=float(np.exp(log_temperature)))
+
+    def stacked(self, held_out, n_jobs=1):
+        """Choose the weight of the linear experts by the likelihood of held-out rows.
+
+        One step of EM after the other (Smyth & Wolpert 1999, section 3): small, noisy
+        tables that a line explains are where networks lose.
+        """
+        pairs, weights = [], []
+        for fold, (X, y, weight) in enumerate(held_out):
+            both = (self.member(fold, X, n_jobs), self.experts[fold].distribution(X))
+            pairs.append([part.logpdf(y) for part in both])
+            weights.append(weight)
+        network, line = np.concatenate(pairs, axis=1)
+        weight, share = np.concatenate(weights), 0.5
+        for _ in range(_EM_STEPS):
+            odds = np.log(1 - share) - np.log(share) + network - line
+            share = np.average(expit(-odds), weights=weight)
+            share = np.clip(share, _LINEAR_WEIGHTS[0] / 2, _LINEAR_WEIGHTS[1])
+        used = share >= _LINEAR_WEIGHTS[0]
+        return self._replace(linear_weight=float(share) if used else 0.0)
+
+
+def _mix(parts, shares):
+    """Mixture of distributions of the same rows."""
+    pairs = zip(parts, shares, strict=True)
+    return MixtureDistribution(
+        np.concatenate([part.weights * share for part, share in pairs], axis=1),
+        np.concatenate([part.means for part in parts], axis=1),
+        np.concatenate([part.scales for part in parts], axis=1),
+    )

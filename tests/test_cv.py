@@ -40,8 +40,9 @@ def test_keeps_every_fold(fitted, table):
     X, y = table
     distribution = fitted.predict_dist(X)
     assert fitted.component_weights_.shape == (5, 8)
-    np.testing.assert_allclose(fitted.component_weights_.sum(axis=1), 0.995)
-    assert distribution.n_components == 5 * (8 + 7)
+    np.testing.assert_allclose(fitted.component_weights_.sum(axis=1), 1)
+    n_experts = int(fitted.linear_weight_ > 0)
+    assert distribution.n_components == 5 * (8 + n_experts + 7)
     np.testing.assert_allclose(distribution.weights.sum(axis=1), 1)
     assert np.isfinite(fitted.oof_logpdf_).all()
     assert len(fitted.oof_logpdf_) == len(X)
@@ -144,6 +145,22 @@ def test_background_bounds_the_loss_of_an_outlier():
     # ... at a price of half a per cent of the density.
     typical = with_background.logpdf(X, y) - without.logpdf(X, y)
     assert np.abs(np.median(typical)) < 0.05
+
+
+def test_a_line_is_left_to_the_linear_experts():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(500, 5))
+    y = X[:, 0] - 2 * X[:, 1] + rng.normal(size=500)
+    mdn = MDNRegressorCV(4, **SMALL | {"max_iter": 100}).fit(X[:100], y[:100])
+    assert mdn.linear_weight_ > 0.3
+    noise = -0.5 * np.log(2 * np.pi) - 0.5  # mean log-density of the truth
+    assert mdn.score(X[100:], y[100:]) > noise - 0.15
+
+
+def test_experts_stay_out_where_a_line_is_wrong():
+    X, y = make_bimodal(400, random_state=0)
+    mdn = MDNRegressorCV(3, **SMALL | {"max_iter": 100}).fit(X, y)
+    assert mdn.linear_weight_ < 0.1
 
 
 def test_gross_outliers_cost_little():
