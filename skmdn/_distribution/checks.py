@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 
 # Weights that were computed in float32 sum to 1 up to about this.
 _SUM_TOLERANCE = 1e-5
+_SMALLEST = np.finfo(np.float64).tiny  # whose reciprocal is finite
 
 
 def check_mixture(weights, means, scales):
@@ -41,8 +42,10 @@ def check_mixture(weights, means, scales):
         )
     if means.ndim == 3 and means.shape[2] == 1:
         means, scales = means[..., 0], scales[..., 0]
-    if not np.all(scales > 0):
-        raise ValueError(f"scales must be positive; got {scales.min()}.")
+    if not np.all(scales >= _SMALLEST):
+        raise ValueError(
+            f"scales must be positive, at least {_SMALLEST:.3g}; got {scales.min()}."
+        )
     if not np.all(weights >= 0):
         raise ValueError(f"weights must not be negative; got {weights.min()}.")
     total = weights.sum(axis=1, keepdims=True)

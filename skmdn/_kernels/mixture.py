@@ -31,6 +31,11 @@ def scratch_rows(n_components, n_outputs):
 @helper
 def lay_out(params, first, count, n_columns, block):
     """Copy the parameters of a block of elements; unused lanes repeat the last one."""
+    if n_columns == 1 and count == LANES:
+        for c in range(params.shape[1]):
+            for lane in range(LANES):
+                block[c, lane] = params[first + lane, c]
+        return
     row, column = first // n_columns, first % n_columns
     for lane in range(LANES):
         for c in range(params.shape[1]):
@@ -45,6 +50,13 @@ def lay_out(params, first, count, n_columns, block):
 def lay_out_values(values, first, count, block):
     """Copy the values of a block of elements."""
     n_columns = values.shape[1]
+    if n_columns == 1 and count == LANES:
+        for d in range(values.shape[2]):
+            for lane in range(LANES):
+                block[d, lane] = values[
+                    first + lane if values.shape[0] > 1 else 0, 0, d
+                ]
+        return
     row, column = first // n_columns, first % n_columns
     if values.shape[0] == 1:
         row = 0
@@ -82,14 +94,18 @@ def logpdf(weights, means, scales, values, out, scratch):
         for lane in range(LANES):
             best[lane] = -np.inf
         for k in range(n_components):
+            # One logarithm and one division for the first scale, often the only one.
             for lane in range(LANES):
-                terms[k, lane] = log64(terms[k, lane])
-            for j in range(n_outputs):
+                precision = 1.0 / sigma[k * n_scales, lane]
+                z = (y[0, lane] - mu[k * n_outputs, lane]) * precision
+                log_factor = log64(terms[k, lane] * precision)
+                terms[k, lane] = log_factor - 0.5 * z * z - n_outputs * _HALF_LOG_2PI
+            for j in range(1, n_outputs):
                 at, scale_at = k * n_outputs + j, k * n_scales + step * j
                 for lane in range(LANES):
                     scale = sigma[scale_at, lane]
                     z = (y[j, lane] - mu[at, lane]) / scale
-                    terms[k, lane] -= 0.5 * z * z + log64(scale) + _HALF_LOG_2PI
+                    terms[k, lane] -= 0.5 * z * z + log64(scale)
             for lane in range(LANES):
                 best[lane] = max(best[lane], terms[k, lane])
         for lane in range(LANES):

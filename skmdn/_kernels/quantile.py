@@ -49,6 +49,9 @@ def _start(e, lane, weights, means, scales, levels, z, side, scratch):
             mean += w * mu
             if w * n > 0.5:
                 outermost = min(outermost, end)
+    if not low < high:
+        scratch[3 * n, lane] = low
+        return False
     var = 0.0
     for k in range(n):
         deviation, sigma = scratch[n + k, lane] - mean, scratch[2 * n + k, lane]
@@ -63,7 +66,7 @@ def _start(e, lane, weights, means, scales, levels, z, side, scratch):
     state[0, lane], state[1, lane], state[2, lane] = low, x, high
     state[3, lane], state[4, lane] = levels[at, column], high - low
     state[5, lane] = 0.0
-    return low < high
+    return True
 
 
 @helper

@@ -46,7 +46,8 @@ _LOG2E = 1.4426950408889634
 # The high part has 20 bits: its product with an exponent is exact.
 _LN2_HIGH, _LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6
 _ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it rounds to the nearest integer
-_EXP_MIN, _EXP_MAX = -708.0, 709.782712893384
+# The power of 2 by -707 leaves room for a mantissa below 1: subnormals are slow.
+_EXP_MIN, _EXP_MAX = -707.0, 709.782712893384
 _E2, _E3, _E4, _E5, _E6, _E7, _E8, _E9, _E10, _E11, _E12, _E13 = (
     1 / math.factorial(k) for k in range(2, 14)
 )
@@ -80,7 +81,7 @@ def _exp_parts(x, low):
 
 
 def exp64(x):
-    """Exponential; 0 where it is below 3e-308."""
+    """Exponential; 0 where it is below 1e-307."""
     return np.exp(x)
 
 
