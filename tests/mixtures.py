@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Mixtures to test with."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from skmdn import MixtureDistribution
+
+N, K = 7, 4
+
+
+def random_mixture(seed, n=N, n_components=K, n_outputs=None, spread=0.5):
+    rng = np.random.RandomState(seed)
+    shape = (n, n_components) + (() if n_outputs is None else (n_outputs,))
+    return MixtureDistribution(
+        rng.dirichlet(np.ones(n_components), n),
+        2 * rng.normal(size=shape),
+        np.exp(spread * rng.normal(size=shape)),
+    )
+
+
+def rows_of(dist):
+    return list(zip(dist.weights, dist.means, dist.scales, strict=True))
+
+
+@st.composite
+def mixtures(draw, max_components=4):
+    n = draw(st.integers(1, max_components))
+    number = st.floats(-50, 50)
+    means = draw(st.lists(number, min_size=n, max_size=n))
+    scales = draw(st.lists(st.floats(0.05, 20), min_size=n, max_size=n))
+    weights = draw(st.lists(st.floats(0.02, 1), min_size=n, max_size=n))
+    return MixtureDistribution([np.array(weights) / sum(weights)], [means], [scales])

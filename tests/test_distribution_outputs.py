@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""MixtureDistribution of several outputs."""
+
+import naive
+import numpy as np
+import pytest
+from mixtures import K, N, random_mixture, rows_of
+
+from skmdn import MixtureDistribution
+
+
+@pytest.fixture(scope="module")
+def dist():
+    return random_mixture(0)
+
+
+@pytest.fixture(scope="module")
+def joint():
+    return random_mixture(1, n_outputs=2)
+
+
+@pytest.fixture(scope="module")
+def y():
+    return 3 * np.random.RandomState(2).normal(size=N)
+
+
+# --- several outputs ------------------------------------------------------------------
+
+
+def test_joint_density_equals_the_oracle(joint):
+    Y = np.random.RandomState(6).normal(size=(N, 2))
+    parts = zip(rows_of(joint), Y, strict=True)
+    expected = [naive.joint_logpdf(*row, at) for row, at in parts]
+    np.testing.assert_allclose(joint.logpdf(Y), expected, rtol=1e-12)
+    grid = joint.logpdf(Y[None])
+    np.testing.assert_allclose(np.diagonal(grid), expected, rtol=1e-12)
+    np.testing.assert_allclose(joint.logpdf(Y[0])[0], expected[0], rtol=1e-12)
+
+
+def test_spherical_scales_are_the_same_for_all_outputs():
+    rng = np.random.RandomState(7)
+    weights, means = rng.dirichlet([1, 1, 1], N), rng.normal(size=(N, 3, 2))
+    scales = np.exp(rng.normal(size=(N, 3, 1)))
+    ball = MixtureDistribution(weights, means, scales)
+    full = MixtureDistribution(weights, means, np.repeat(scales, 2, axis=2))
+    Y = rng.normal(size=(N, 2))
+    for method in ("logpdf", "cde_loss", "energy_score", "responsibilities"):
+        np.testing.assert_allclose(
+            getattr(ball, method)(Y), getattr(full, method)(Y), rtol=1e-13
+        )
+    for method in ("var", "cov", "skew", "kurtosis", "mode", "entropy_bounds"):
+        np.testing.assert_allclose(
+            getattr(ball, method)(), getattr(full, method)(), rtol=1e-13
+        )
+    np.testing.assert_array_equal(
+        ball.sample(9, random_state=0), full.sample(9, random_state=0)
+    )
+    np.testing.assert_allclose(ball.reduce(2).means, full.reduce(2).means)
+    np.testing.assert_array_equal(ball.marginal(1).scales, full.marginal(1).scales)
+    assert ball.to_frame().equals(full.to_frame())
+
+
+def test_energy_score_equals_the_oracle():
+    rng = np.random.RandomState(0)
+    w, m, s = rng.dirichlet(np.ones(K)), rng.normal(size=(K, 3)), rng.uniform(size=K)
+    ball = MixtureDistribution([w], [m], [s[:, None]])
+    at = np.array([0.5, -1.0, 3.0])
+    expected = sum(
+        w * [naive.mean_length(*part) for part in zip(m - at, s, strict=True)]
+    )
+    for i in range(K):
+        for j in range(K):
+            within = naive.mean_length(m[i] - m[j], np.hypot(s[i], s[j]))
+            expected -= 0.5 * w[i] * w[j] * within
+    assert ball.energy_score(at)[0] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("scales", [[1.0, 1.0], [1.0, 1e-3], [1e-3, 5.0], [1e-6, 1e6]])
+def test_energy_score_with_unequal_scales_equals_the_oracle(scales):
+    m, s = np.array([1.0, -2.0]), np.array(scales)
+    one = MixtureDistribution([[1.0]], [[m]], [[s]])
+    expected = naive.mean_length_around_zero(s) * (1 - 0.5 * np.sqrt(2))
+    assert one.energy_score(m)[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_energy_score_of_one_output_is_the_crps(dist, y):
+    np.testing.assert_array_equal(dist.energy_score(y), dist.crps(y))
+
+
+def test_energy_score_by_draws_agrees(joint):
+    exact = joint.energy_score([1.0, 0.0])
+    drawn = [
+        joint.energy_score([1.0, 0.0], n_samples=200, random_state=seed)
+        for seed in range(50)
+    ]
+    error = np.std(drawn, axis=0) / np.sqrt(50)
+    assert np.all(np.abs(np.mean(drawn, axis=0) - exact) < 4 * error)
+
+
+def test_conditional_times_marginal_is_joint():
+    dist = random_mixture(8, n_outputs=3)
+    Y = np.random.RandomState(9).normal(size=(N, 3))
+    for known, rest in (([0], [1, 2]), ([2, 0], [1]), ([1], [0, 2])):
+        conditional = dist.condition(known, Y[:, known])
+        at = Y[:, rest] if len(rest) > 1 else Y[:, rest[0]]
+        given_known = Y[:, known] if len(known) > 1 else Y[:, known[0]]
+        total = conditional.logpdf(at) + dist.marginal(known).logpdf(given_known)
+        np.testing.assert_allclose(total, dist.logpdf(Y), rtol=1e-10)
+    by_number = dist.condition(1, Y[:, 1])
+    by_list = dist.condition([1], Y[:, [1]])
+    np.testing.assert_array_equal(by_number.weights, by_list.weights)
+    np.testing.assert_array_equal(dist.marginal(-1).means, dist.marginal(2).means)
+
+
+def test_moments_and_expectations_of_several_outputs(joint):
+    for j in range(2):
+        alone = joint.marginal(j)
+        for method in ("mean", "var", "std", "skew", "kurtosis"):
+            np.testing.assert_allclose(
+                getattr(joint, method)()[:, j], getattr(alone, method)(), rtol=1e-12
+            )
+    product = joint.expect(lambda t: t[..., 0] * t[..., 1])
+    mean = joint.mean()
+    np.testing.assert_allclose(
+        joint.cov()[:, 0, 1], product - mean[:, 0] * mean[:, 1], rtol=1e-9, atol=1e-12
+    )
+
+
+def test_entropy_of_several_outputs(joint):
+    entropy, std = joint.entropy(4000, random_state=0, return_std=True)
+    lower, upper = joint.entropy_bounds()
+    assert np.all((lower <= entropy) & (entropy <= upper))
+    again = joint.entropy(4000, random_state=1)
+    assert np.all(np.abs(entropy - again) < 4 * np.sqrt(2) * std)
+    single = random_mixture(3, n_components=1, n_outputs=2)
+    exact = np.log(single.scales).sum(axis=(1, 2)) + 1 + np.log(2 * np.pi)
+    entropy, std = single.entropy(4000, random_state=0, return_std=True)
+    assert np.all(np.abs(entropy - exact) < 4 * std)
+    np.testing.assert_allclose(single.entropy_bounds()[1], exact, rtol=1e-12)
+
+
+def test_modes_of_several_outputs_are_maxima(joint):
+    locations, densities, masses = joint.modes(return_mass=True)
+    for row, (places, heights, mass) in enumerate(
+        zip(locations, densities, masses, strict=True)
+    ):
+        dist = joint[row]
+        np.testing.assert_allclose(dist.pdf(places[None])[0], heights, rtol=1e-12)
+        assert np.all(np.diff(heights) <= 0)
+        assert mass.sum() == pytest.approx(1)
+        turn = np.linspace(0, 2 * np.pi, 12)
+        circle = 1e-3 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        for place, height in zip(places, heights, strict=True):
+            assert np.all(dist.pdf((place + circle)[None]) < height)
+        axis = np.linspace(-8, 8, 161)
+        grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(1, -1, 2)
+        assert dist.pdf(grid).max() <= heights[0] * (1 + 1e-12)
+    np.testing.assert_array_equal(joint.mode(), [found[0] for found in locations])
