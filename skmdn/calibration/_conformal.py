@@ -52,6 +52,19 @@ class ConformalDistribution:
        conformal regions in high dimensions", J. Mach. Learn. Res. 23, 2022.
     .. [3] R. J. Tibshirani, R. Foygel Barber, E. J. Candès and A. Ramdas, "Conformal
        prediction under covariate shift", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> from skmdn import MDNRegressor
+    >>> from skmdn.calibration import ConformalMDNRegressor
+    >>> from skmdn.datasets import make_heteroscedastic
+    >>> X, y = make_heteroscedastic(500, random_state=0)
+    >>> mdn = MDNRegressor(2, max_iter=5, random_state=0)
+    >>> dist = ConformalMDNRegressor(mdn, random_state=0).fit(X, y).predict_dist(X)
+    >>> dist
+    ConformalDistribution(rows=500, calibration_rows=100)
+    >>> bool((dist.ppf(0.1) < dist.ppf(0.9)).all())
+    True
     """
 
     n_outputs = 1
