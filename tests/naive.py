@@ -6,6 +6,7 @@ Nothing here imports skmdn, nothing here is fast. Tests compare the package with
 
 import itertools
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy.integrate import quad
@@ -131,10 +132,9 @@ def mixture_crps(weights, means, scales, y):
     def integrand(t):
         return (mixture_cdf(weights, means, scales, t) - (t > y)) ** 2
 
-    pieces = zip(cuts[:-1], cuts[1:], strict=True)
     return math.fsum(
         quad(integrand, a, b, epsabs=1e-11, epsrel=1e-11, limit=200)[0]
-        for a, b in pieces
+        for a, b in pairwise(cuts)
     )
 
 
@@ -163,7 +163,7 @@ def calibration_error(pits, weights, levels):
 
 
 def conformal_quantile(scores, level):
-    """Smallest score s with at least (n + 1) * level scores up to s; infinite if none."""
+    """Smallest score s with (n + 1) * level or more scores up to s; infinite if none."""
     for score in sorted(scores):
         if sum(other <= score for other in scores) >= (len(scores) + 1) * level - 1e-9:
             return score
