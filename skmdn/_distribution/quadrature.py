@@ -5,10 +5,20 @@ import numpy as np
 
 # Panels end at these distances from every mean, in scales. Within one of them every
 # density, and the logarithm of every density, is close to a polynomial.
-_REACH = np.array([0.4, 0.9, 1.5, 2.2, 3.0, 3.8, 4.6, 5.4, 6.3, 7.2, 8.2, 9.5])
-_STEPS = np.concatenate([-_REACH[::-1], [0.0], _REACH])
-_N_NODES = 12
+_FINE = np.array([0.4, 0.9, 1.5, 2.2, 3.0, 3.8, 4.6, 5.4, 6.3, 7.2, 8.2, 9.5])
+# The panels of hundreds of components cut one another short.
+_COARSE = np.array([0.7, 1.5, 2.4, 3.5, 4.8, 6.6, 9.0])
+_MANY_COMPONENTS = 48
 _BLOCK = 1 << 20
+
+
+def _panels(n_components):
+    """Distances of panel ends from a mean, and nodes of a panel."""
+    if n_components <= _MANY_COMPONENTS:
+        steps, n_nodes = _FINE, 12
+    else:
+        steps, n_nodes = _COARSE, 6
+    return np.concatenate([-steps[::-1], [0.0], steps]), n_nodes
 
 
 def line_nodes(means, scales):
@@ -22,12 +32,13 @@ def line_nodes(means, scales):
     -------
     nodes, node_weights : ndarray of shape (n, m)
     """
-    edges = means[:, :, None] + scales[:, :, None] * _STEPS
+    steps, n_nodes = _panels(means.shape[1])
+    edges = means[:, :, None] + scales[:, :, None] * steps
     edges = np.sort(edges.reshape(len(means), edges.shape[1] * edges.shape[2]), axis=1)
-    x, w = np.polynomial.legendre.leggauss(_N_NODES)
+    x, w = np.polynomial.legendre.leggauss(n_nodes)
     half = 0.5 * (edges[:, 1:, None] - edges[:, :-1, None])
     nodes = edges[:, :-1, None] + half * (1 + x)
-    shape = (len(means), (edges.shape[1] - 1) * _N_NODES)
+    shape = (len(means), (edges.shape[1] - 1) * n_nodes)
     return nodes.reshape(shape), (half * w).reshape(shape)
 
 
@@ -40,7 +51,8 @@ def row_blocks(n_rows, size_of_row):
 
 def line_size(n_components):
     """Nodes that `line_nodes` gives a row."""
-    return (n_components * len(_STEPS) - 1) * _N_NODES
+    steps, n_nodes = _panels(n_components)
+    return (n_components * len(steps) - 1) * n_nodes
 
 
 def hermite_nodes(n_nodes, n_outputs):
