@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
 from skmdn._kernels.activations import ACTIVATIONS
-from skmdn._kernels.epoch import Buffers, Model, Step, make_kernels
+from skmdn._kernels.epoch import Buffers, Model, Step, make_train_epoch
 from skmdn._kernels.optimiser import CHUNK
 from skmdn._kernels.plan import BLOCK, n_groups
 from skmdn._kernels.team import CAN_YIELD, new_sync
@@ -91,7 +91,8 @@ class _Fit:
         self.bins = as_bins(view, dtype)
         self.floor = np.asarray(options.min_scale, dtype=dtype) ** 2
         self.rows = _as_rows(data, dtype)
-        self.validation = None if validation is None else _as_rows(validation, dtype)
+        nothing = Data(*(part[:0] for part in data))
+        self.validation = _as_rows(validation or nothing, dtype)
         self.n = len(data.X)
         batch_size = max(1, min(options.batch_size, self.n))
         self.n_steps = -(-self.n // batch_size)
@@ -100,7 +101,7 @@ class _Fit:
         groups = n_groups(self.n_blocks, plan.n_members)
         shares = max(groups, plan.n_members)
         self.team = min(options.n_jobs, shares) if CAN_YIELD else 1
-        self.train_epoch, self.log_likelihood = make_kernels(
+        self.train_epoch = make_train_epoch(
             network.component.log_likelihood_gradient,
             ACTIVATIONS[network.activation],
             plan.n_members > 1,
@@ -122,12 +123,14 @@ class _Fit:
         )
         widest = int(plan.layers[:, :4].max())
         self.buffers = Buffers(
-            new_workspace(plan, max(self.team, self.options.n_jobs), dtype),
+            new_workspace(plan, self.team, dtype),
             aligned(groups * size, dtype).reshape(groups, size),
             np.zeros((plan.n_members, n_chunks)),
             np.zeros(plan.n_members, dtype=dtype),
             np.zeros((max(groups, plan.n_members), self.n_steps)),
             np.zeros(widest, dtype=dtype),
+            new_picks(self.team),
+            np.zeros((plan.n_members, len(self.validation.weight) - 1), dtype=dtype),
         )
         self.sync = new_sync()
 
@@ -160,31 +163,26 @@ class _Fit:
         step = self.steps(epoch, rate_factor, rng)
         arguments = (
             *(self.sync, self.plan, self.bins),
-            *(self.floor, self.rows, step, self.model, self.buffers, _CLIP_NORM),
+            *(self.floor, self.rows, self.validation, step, self.model, self.buffers),
+            _CLIP_NORM,
         )
         skipped = run_team(self.train_epoch, self.team, arguments, executor)
         counts = 1.0 / step.scale.astype(np.float64)
         losses = self.buffers.losses.sum(axis=0) / self.plan.n_members
         return float(np.average(losses, weights=counts)), skipped == 0
 
-    def validation_score(self, executor):
+    def validation_score(self):
         """Weighted mean log-likelihood of the members' equal mixture."""
-        rows = self.validation
-        n = len(rows.weight) - 1
-        out = np.empty((self.plan.n_members, n), dtype=self.dtype)
-        team = max(1, min(self.options.n_jobs, n // BLOCK))
-        arguments = (
-            *(self.plan, self.bins, self.floor, rows),
-            *(self.model.members, self.buffers.workspace, new_picks(team), out),
-        )
-        run_team(self.log_likelihood, team, arguments, executor)
-        logpdf = logsumexp(out.astype(np.float64), axis=0) - np.log(len(out))
-        return float(np.average(logpdf, weights=rows.weight[:-1]))
+        out = self.buffers.logpdf.astype(np.float64)
+        logpdf = logsumexp(out, axis=0) - np.log(len(out))
+        return float(np.average(logpdf, weights=self.validation.weight[:-1]))
 
 
 def _as_rows(data, dtype):
     Y = np.clip(data.Y, -_LARGEST_TARGET, _LARGEST_TARGET)
-    weight = data.sample_weight / np.mean(data.sample_weight)
+    weight = data.sample_weight
+    if len(weight):
+        weight = weight / np.mean(weight)
     return as_rows(data.X, Y, weight, dtype)
 
 
@@ -225,7 +223,7 @@ def train(network, view, data, validation, options, state, rng, on_epoch=None):
                 state.m[:], state.v[:] = 0, 0
                 fit.model.members[:] = network.members(state.params)
             losses.append(loss)
-            score = None if validation is None else fit.validation_score(executor)
+            score = None if validation is None else fit.validation_score()
             if score is not None:
                 scores.append(score)
             if validation is None or score > best_score:

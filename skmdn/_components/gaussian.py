@@ -48,7 +48,7 @@ def _log_joints(ws, plan, floor, gradient):
     for k in range(1, K):
         logit = ws[plan.head + k * BLOCK :]
         for b in range(BLOCK):
-            largest[b] = max(largest[b], logit[b])
+            largest[b] = logit[b] if logit[b] > largest[b] else largest[b]
     for k in range(K):
         logit, joint = ws[plan.head + k * BLOCK :], ws[plan.scratch + k * BLOCK :]
         weight = ws[gradient + k * BLOCK :]
@@ -66,7 +66,8 @@ def _log_joints(ws, plan, floor, gradient):
             target, bound = ws[plan.target + d * BLOCK :], floor[s_row]
             keep = zero if S == D or d == 0 else one  # spherical: sum over outputs
             for b in range(BLOCK):
-                s = min(max(log_scale[b], low), high)
+                s = low if log_scale[b] < low else log_scale[b]
+                s = high if s > high else s
                 free = exp(two * s)
                 precision = one / (free + bound)
                 z = target[b] - mean[b]
@@ -77,7 +78,7 @@ def _log_joints(ws, plan, floor, gradient):
                 slope = inside * free * precision * (distance - one)
                 d_scale[b] = slope if keep == zero else slope + d_scale[b]
         for b in range(BLOCK):
-            best[b] = max(best[b], joint[b])
+            best[b] = joint[b] if joint[b] > best[b] else best[b]
 
 
 @_loop

@@ -117,7 +117,9 @@ def encode(ws, plan, view):
         slope, intercept = view.bin_slope[i], view.bin_intercept[i]
         low, high = view.bin_low[i], view.bin_high[i]
         for b in range(BLOCK):
-            out[b] = min(max(slope * values[b] + intercept, low), high)
+            ramp = slope * values[b] + intercept
+            ramp = low if ramp < low else ramp
+            out[b] = high if ramp > high else ramp
 
 
 @helper

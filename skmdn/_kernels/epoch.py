@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The three entry points of the engine: an epoch, log-likelihoods, head outputs.
+"""The two entry points of the engine: an epoch of training, the heads' outputs.
 
 Each is compiled for one family of components and one floating-point type. An epoch is
 one call for each thread of the team; nothing is allocated inside.
@@ -61,6 +61,8 @@ class Buffers(NamedTuple):
     factors: np.ndarray  # (n_members,)
     losses: np.ndarray  # (n_groups or n_members, n_steps) float64
     zeros: np.ndarray  # bias of products without one
+    picks: np.ndarray  # (team, BLOCK) row numbers of a thread's validation block
+    logpdf: np.ndarray  # (n_members, n) of the validation rows after the epoch
 
 
 class Step(NamedTuple):
@@ -75,8 +77,8 @@ class Step(NamedTuple):
 
 
 @lru_cache
-def make_kernels(log_likelihood_gradient, activation, has_members):
-    """Return (train_epoch, log_likelihood) for a family of components.
+def make_train_epoch(log_likelihood_gradient, activation, has_members):
+    """Return `train_epoch` for a family of components.
 
     `log_likelihood_gradient(ws, plan, floor, out, gradient)` and `activation(z)` are
     module-level functions registered with Numba: a closure over such functions can be
@@ -84,11 +86,16 @@ def make_kernels(log_likelihood_gradient, activation, has_members):
     """
 
     def train_epoch(
-        thread, team, sync, plan, view, floor, rows, step, model, buffers,
+        thread, team, sync, plan, view, floor, rows, validation, step, model, buffers,
         clip,
     ):  # fmt: skip
-        """Run the steps of an epoch as one thread of a team; return skipped steps."""
+        """Run the steps of an epoch as one thread of a team, then judge its end.
+
+        Leaves the members' log-likelihoods of the validation rows in `buffers.logpdf`;
+        returns the number of skipped steps.
+        """
         state = flush_denormals()
+        one = model.params.dtype.type(1)
         ws, grads = buffers.workspace[thread], buffers.gradients
         n_groups, n_steps = grads.shape[0], step.rows.shape[0]
         n_blocks = step.rows.shape[1] // BLOCK
@@ -144,29 +151,23 @@ def make_kernels(log_likelihood_gradient, activation, has_members):
             if has_members:
                 fold(plan, model.params, model.members, thread, team)
                 barrier(sync, team)
-        restore_denormals(state)
-        return skipped
-
-    def log_likelihood(
-        thread, team, plan, view, floor, rows, members, workspace, picks, out
-    ):
-        """Fill `out` (n_members, n) with the members' log-likelihoods of the rows."""
-        state = flush_denormals()
-        ws, n = workspace[thread], out.shape[1]
+        n = validation.weight.shape[0] - 1
+        picks = buffers.picks[thread]
         for block in range(thread, (n + BLOCK - 1) // BLOCK, team):
-            consecutive_rows(picks[thread], block, n)
-            load_block(ws, plan, rows, picks[thread], rows.weight.dtype.type(1))
+            consecutive_rows(picks, block, n)
+            load_block(ws, plan, validation, picks, one)
             encode(ws, plan, view)
             for m in range(plan.n_members):
-                forward(ws, plan, members, m * plan.member_size, activation)
+                forward(ws, plan, model.members, m * plan.member_size, activation)
                 log_likelihood_gradient(
                     ws, plan, floor, plan.likelihood, plan.layers[-1, DELTA]
                 )
                 for b in range(min(BLOCK, n - block * BLOCK)):
-                    out[m, block * BLOCK + b] = ws[plan.likelihood + b]
+                    buffers.logpdf[m, block * BLOCK + b] = ws[plan.likelihood + b]
         restore_denormals(state)
+        return skipped
 
-    return compiled(train_epoch), compiled(log_likelihood)
+    return compiled(train_epoch)
 
 
 @lru_cache

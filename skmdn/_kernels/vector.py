@@ -150,7 +150,8 @@ _ONE = _f4(1)
 
 
 def _exp32(x):
-    x = min(max(x, _EXP_MIN), _EXP_MAX)
+    x = _EXP_MIN if x < _EXP_MIN else x  # in this order NaN stays
+    x = _EXP_MAX if x > _EXP_MAX else x
     n = (x * _LOG2E + _ROUND) - _ROUND
     r = x - n * _LN2_HIGH
     r = r - n * _LN2_LOW
@@ -198,7 +199,7 @@ _L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = (
 
 
 def _log32(x):
-    bits = float_bits(max(x, _TINY))
+    bits = float_bits(x if x > _TINY else _TINY)
     # Subtracting the bits of sqrt(1/2) puts the mantissa into [sqrt(1/2), sqrt(2)).
     exponent = _i4((bits - _SQRT_HALF_BITS) >> _i4(23))
     m = bits_float(_i4(bits - _i4(exponent << _i4(23)))) - _ONE
@@ -273,7 +274,8 @@ _B0, _B2, _B4, _B6 = (
 
 
 def _tanh32(x):
-    x = min(max(x, -_TANH_MAX), _TANH_MAX)
+    x = -_TANH_MAX if x < -_TANH_MAX else x
+    x = _TANH_MAX if x > _TANH_MAX else x
     z = x * x
     p = _A13
     p = p * z + _A11
