@@ -163,7 +163,7 @@ def calibration_error(pits, weights, levels):
 
 
 def conformal_quantile(scores, level):
-    """Smallest score s with (n + 1) * level or more scores up to s; infinite if none."""
+    """Smallest score with (n + 1) * level or more scores up to it; else infinite."""
     for score in sorted(scores):
         if sum(other <= score for other in scores) >= (len(scores) + 1) * level - 1e-9:
             return score
