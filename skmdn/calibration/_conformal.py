@@ -58,18 +58,6 @@ class ConformalDistribution:
     >>> from skmdn import MDNRegressor
     >>> from skmdn.calibration import ConformalMDNRegressor
     >>> from skmdn.datasets import make_heteroscedastic
-    >>> X, y = make_heteroscedastic(300, random_state=0)
-    >>> model = ConformalMDNRegressor(MDNRegressor(random_state=0), random_state=0)
-    >>> distribution = model.fit(X, y).predict_dist(X[:2])
-    >>> lower, upper = distribution.interval(0.9)
-    >>> bool((lower < distribution.median()).all())
-    True
-
-    Examples
-    --------
-    >>> from skmdn import MDNRegressor
-    >>> from skmdn.calibration import ConformalMDNRegressor
-    >>> from skmdn.datasets import make_heteroscedastic
     >>> X, y = make_heteroscedastic(500, random_state=0)
     >>> mdn = MDNRegressor(2, max_iter=5, random_state=0)
     >>> dist = ConformalMDNRegressor(mdn, random_state=0).fit(X, y).predict_dist(X)
