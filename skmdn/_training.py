@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
 from skmdn._kernels.activations import ACTIVATIONS
-from skmdn._kernels.epoch import Buffers, Model, Step, make_train_epoch
+from skmdn._kernels.epoch import Buffers, Parameters, Steps, make_train_epoch
 from skmdn._kernels.optimiser import CHUNK
 from skmdn._kernels.plan import BLOCK, n_groups
 from skmdn._kernels.team import CAN_YIELD, new_sync
@@ -113,7 +113,7 @@ class _Fit:
         members = self.network.members(state.params)
         size = plan.n_members * plan.member_size
         n_chunks = -(-plan.member_size // CHUNK)
-        self.model = Model(
+        self.parameters = Parameters(
             state.params,
             members,
             aligned(plan.n_params if plan.n_members > 1 else 1, dtype),
@@ -149,7 +149,7 @@ class _Fit:
         t = self.state.t + 1 + np.arange(n_steps)
         self.state.t += n_steps
         correction = rate * np.sqrt(1 - _BETA2**t) / (1 - _BETA1**t)
-        return Step(
+        return Steps(
             rows,
             (1.0 / count).astype(self.dtype),
             correction.astype(self.dtype),
@@ -163,7 +163,7 @@ class _Fit:
         step = self.steps(epoch, rate_factor, rng)
         arguments = (
             *(self.sync, self.plan, self.bins),
-            *(self.floor, self.rows, self.validation, step, self.model, self.buffers),
+            *(self.floor, self.rows, self.validation, step, self.parameters, self.buffers),
             _CLIP_NORM,
         )
         skipped = run_team(self.train_epoch, self.team, arguments, executor)
@@ -221,7 +221,7 @@ def train(network, view, data, validation, options, state, rng, on_epoch=None):
                 rate_factor /= 2
                 state.params[:] = best
                 state.m[:], state.v[:] = 0, 0
-                fit.model.members[:] = network.members(state.params)
+                fit.parameters.members[:] = network.members(state.params)
             losses.append(loss)
             score = None if validation is None else fit.validation_score()
             if score is not None:

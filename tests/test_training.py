@@ -109,7 +109,7 @@ class Problem:
         loss, finite = fit.run_epoch(0, 1.0, np.random.RandomState(0), None)
         assert finite
         members = self.network.n_estimators
-        gradient = fit.model.gradient if members > 1 else fit.buffers.gradients[0]
+        gradient = fit.parameters.gradient if members > 1 else fit.buffers.gradients[0]
         return loss * members, gradient
 
 

@@ -41,7 +41,7 @@ class Rows(NamedTuple):
     weight: np.ndarray  # (n + 1,)
 
 
-class Model(NamedTuple):
+class Parameters(NamedTuple):
     """Parameters, their optimiser state, and the members' plain vectors."""
 
     params: np.ndarray
@@ -65,7 +65,7 @@ class Buffers(NamedTuple):
     logpdf: np.ndarray  # (n_members, n) of the validation rows after the epoch
 
 
-class Step(NamedTuple):
+class Steps(NamedTuple):
     """What changes from step to step of an epoch; arrays of length n_steps."""
 
     rows: np.ndarray  # (n_steps, batch) int64 row numbers
