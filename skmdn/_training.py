@@ -162,9 +162,8 @@ class _Fit:
         """Train for one epoch; return its mean loss and whether all was finite."""
         step = self.steps(epoch, rate_factor, rng)
         arguments = (
-            *(self.sync, self.plan, self.bins),
-            *(self.floor, self.rows, self.validation, step, self.parameters, self.buffers),
-            _CLIP_NORM,
+            *(self.sync, self.plan, self.bins, self.floor, self.rows),
+            *(self.validation, step, self.parameters, self.buffers, _CLIP_NORM),
         )
         skipped = run_team(self.train_epoch, self.team, arguments, executor)
         counts = 1.0 / step.scale.astype(np.float64)
