@@ -6,7 +6,6 @@ Nothing here imports skmdn, nothing here is fast. Tests compare the package with
 
 import itertools
 import math
-from itertools import pairwise
 
 import numpy as np
 from scipy.integrate import quad
@@ -134,7 +133,7 @@ def mixture_crps(weights, means, scales, y):
 
     return math.fsum(
         quad(integrand, a, b, epsabs=1e-11, epsrel=1e-11, limit=200)[0]
-        for a, b in pairwise(cuts)
+        for a, b in itertools.pairwise(cuts)
     )
 
 
