@@ -278,7 +278,10 @@ def main():
         reference = pd.read_csv(path)
         pairs = results["sets"].items()
         rows = [row for pair in pairs for row in paired_rows(*pair, reference)]
-        print_table(["paired by split", "", "difference", "±", "splits better"], rows)
+        if rows:
+            print_table(
+                ["paired by split", "", "difference", "±", "splits better"], rows
+            )
 
 
 if __name__ == "__main__":
