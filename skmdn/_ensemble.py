@@ -94,7 +94,7 @@ class Ensemble(NamedTuple):
         """Choose the temperature by the likelihood of held-out rows.
 
         Scales that are too wide are narrowed in full; scales that are too narrow are
-        widened by the square root only, because the ensemble of all models is wider
+        widened by the fourth root only, because the ensemble of all models is wider
         than its members (Rahaman & Thiery 2021).
 
         Parameters
@@ -120,7 +120,7 @@ class Ensemble(NamedTuple):
         found = minimize_scalar(loss, bounds=bounds, method="bounded")
         log_temperature = found.x if found.fun < loss(0.0) else 0.0
         if log_temperature > 0:
-            log_temperature /= 2
+            log_temperature /= 4
         return self._replace(temperature=float(np.exp(log_temperature)))
 
     def stacked(self, held_out, n_jobs=1):
