@@ -65,7 +65,11 @@ class MDNRegressorCV(DistributionRegressor):
         to out-of-fold densities.
     background : float, default=0.005
         Weight of the heavy-tailed background.
-    hidden_layer_sizes, activation, covariance_type, n_bins, alpha, input_noise
+    n_bins : int, default=16
+        Quantile bins of every input. Twice those of `MDNRegressor`: on larger tables
+        they gain up to 0.05 nats, on small ones the ensemble does not lose by them,
+        while a single network does.
+    hidden_layer_sizes, activation, covariance_type, alpha, input_noise
         See `MDNRegressor`, like the following.
     learning_rate_init, batch_size, max_iter, n_iter_no_change, min_scale, device
     n_jobs : int or None, default=None
@@ -146,7 +150,7 @@ class MDNRegressorCV(DistributionRegressor):
         hidden_layer_sizes="auto",
         activation="silu",
         covariance_type="diag",
-        n_bins=8,
+        n_bins=16,
         alpha=0.1,
         input_noise=0.03,
         learning_rate_init="auto",
