@@ -65,11 +65,12 @@ class MDNRegressorCV(DistributionRegressor):
         to out-of-fold densities.
     background : float, default=0.005
         Weight of the heavy-tailed background.
+    hidden_layer_sizes, activation, covariance_type
+        See `MDNRegressor`.
     n_bins : int, default=16
-        Quantile bins of every input. Twice those of `MDNRegressor`: on larger tables
-        they gain up to 0.05 nats, on small ones the ensemble does not lose by them,
-        while a single network does.
-    hidden_layer_sizes, activation, covariance_type, alpha, input_noise
+        Quantile bins of every input. Twice those of `MDNRegressor`: larger tables gain
+        by them, and on small ones an ensemble does not lose, while one network does.
+    alpha, input_noise
         See `MDNRegressor`, like the following.
     learning_rate_init, batch_size, max_iter, n_iter_no_change, min_scale, device
     n_jobs : int or None, default=None
