@@ -284,11 +284,17 @@ def test_interrupt_keeps_the_best_parameters():
         if epoch.epoch == 4:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.warns(ConvergenceWarning, match="interrupted"):
-        history = train(
-            problem.network, problem.view, problem.data, problem.data,
-            problem.options(max_iter=50), state, np.random.RandomState(0), interrupt,
-        )  # fmt: skip
+    # A shell's background jobs ignore Ctrl-C; here it must arrive.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.warns(ConvergenceWarning, match="interrupted"):
+            history = train(
+                problem.network, problem.view, problem.data, problem.data,
+                problem.options(max_iter=50), state, np.random.RandomState(0),
+                interrupt,
+            )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert history.interrupted
     assert history.n_iter == 4
     assert np.isfinite(state.params).all()
