@@ -39,10 +39,11 @@ from skmdn.datasets import make_heteroscedastic
 METRICS = ("nll", "crps", "rmse")
 # The best published means over these splits. NLL and CRPS: Kelen et al.,
 # "Distribution-free data uncertainty for neural network regression", ICLR 2025, means
-# of the scores by split at github.com/proto-n/torch-naut, branch iclr2025; RMSE: the
-# same, but concrete and wine-quality-red from github.com/yaringal/DropoutUncertaintyExps
-# and yacht from Duan et al., "NGBoost", ICML 2020. The NLL of wine-quality-red has no
-# lower bound, as the target has six values: left out.
+# of the scores by split at github.com/proto-n/torch-naut, branch iclr2025. RMSE: the
+# same, but concrete and wine-quality-red are MC dropout's at
+# github.com/yaringal/DropoutUncertaintyExps, and yacht is from Duan et al., "NGBoost",
+# ICML 2020. The NLL of wine-quality-red has no lower bound, as the target has six
+# values: left out.
 BEST = {
     "concrete": {"nll": 2.73, "crps": 2.323, "rmse": 4.83},
     "energy": {"nll": 0.31, "crps": 0.198, "rmse": 0.41},
