@@ -31,6 +31,28 @@ _loop = helper(fastmath={"contract", "nsz", "arcp"})
 
 
 @_loop
+def _add_output(target, mean, log_scale, bound, joint, d_mean, d_scale, add):
+    """Add one output's log-density; LLVM vectorises it as a function of its own."""
+    wide_vectors()
+    kind = target.dtype.type
+    zero, half, one, two = kind(0), kind(0.5), kind(1), kind(2)
+    low, high = kind(LOG_SCALE_MIN), kind(LOG_SCALE_MAX)
+    keep = one if add else zero
+    for b in range(BLOCK):
+        s = low if log_scale[b] < low else log_scale[b]
+        s = high if s > high else s
+        free = exp(two * s)
+        precision = one / (free + bound)
+        z = target[b] - mean[b]
+        distance = z * z * precision
+        joint[b] += half * (log(precision) - distance)
+        d_mean[b] = z * precision
+        inside = one if s == log_scale[b] else zero
+        slope = inside * free * precision * (distance - one)
+        d_scale[b] = slope if keep == zero else slope + d_scale[b]
+
+
+@_loop
 def _log_joints(ws, plan, floor, gradient):
     """Fill the scratch rows: a_k + log N_k(y), their maximum, and the softmax parts.
 
@@ -38,13 +60,11 @@ def _log_joints(ws, plan, floor, gradient):
     """
     wide_vectors()
     kind = ws.dtype.type
-    zero, half, one, two = kind(0), kind(0.5), kind(1), kind(2)
-    low, high = kind(LOG_SCALE_MIN), kind(LOG_SCALE_MAX)
     K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
     largest = ws[plan.scratch + K * BLOCK :]
     total, best = largest[BLOCK:], largest[2 * BLOCK :]
     for b in range(BLOCK):
-        largest[b], total[b], best[b] = ws[plan.head + b], zero, kind(-1e37)
+        largest[b], total[b], best[b] = ws[plan.head + b], kind(0), kind(-1e37)
     for k in range(1, K):
         logit = ws[plan.head + k * BLOCK :]
         for b in range(BLOCK):
@@ -64,19 +84,9 @@ def _log_joints(ws, plan, floor, gradient):
             mean, log_scale = ws[plan.head + mean_row :], ws[plan.head + scale_row :]
             d_mean, d_scale = ws[gradient + mean_row :], ws[gradient + scale_row :]
             target, bound = ws[plan.target + d * BLOCK :], floor[s_row]
-            keep = zero if S == D or d == 0 else one  # spherical: sum over outputs
-            for b in range(BLOCK):
-                s = low if log_scale[b] < low else log_scale[b]
-                s = high if s > high else s
-                free = exp(two * s)
-                precision = one / (free + bound)
-                z = target[b] - mean[b]
-                distance = z * z * precision
-                joint[b] += half * (log(precision) - distance)
-                d_mean[b] = z * precision
-                inside = one if s == log_scale[b] else zero
-                slope = inside * free * precision * (distance - one)
-                d_scale[b] = slope if keep == zero else slope + d_scale[b]
+            # Spherical: the slopes of all outputs add up.
+            add = S != D and d > 0
+            _add_output(target, mean, log_scale, bound, joint, d_mean, d_scale, add)
         for b in range(BLOCK):
             best[b] = joint[b] if joint[b] > best[b] else best[b]
 
