@@ -96,8 +96,8 @@ class _Fit:
         self.n = len(data.X)
         batch_size = max(1, min(options.batch_size, self.n))
         self.n_steps = -(-self.n // batch_size)
-        self.batch = -(-self.n // self.n_steps)  # even batches: no small last one
-        self.n_blocks = -(-self.batch // BLOCK)
+        batch = -(-self.n // self.n_steps)  # even batches: no small last one
+        self.n_blocks = -(-batch // BLOCK)
         groups = n_groups(self.n_blocks, plan.n_members)
         shares = max(groups, plan.n_members)
         self.team = min(options.n_jobs, shares) if CAN_YIELD else 1

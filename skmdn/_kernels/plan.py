@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     target: int  # [n_outputs, BLOCK]
     weight: int  # [BLOCK]
     head: int  # head outputs [n_head, BLOCK]
-    likelihood: int  # log-likelihoods [n_members, BLOCK]
+    likelihood: int  # a member's log-likelihoods [BLOCK]
     scratch: int  # rows for the likelihood [n_components + 4, BLOCK]
     transposed: int  # [BLOCK, transposed_stride]
     transposed_stride: int
@@ -129,7 +129,7 @@ def make_plan(n_features, n_inputs, hidden_layer_sizes, component, n_members):
         target=reserve(component.n_outputs),
         weight=reserve(1),
         head=reserve(pad(component.n_head)),
-        likelihood=reserve(n_members),
+        likelihood=reserve(1),
         scratch=reserve(component.n_components + 4),
         transposed=reserve(stride),
         transposed_stride=stride,
