@@ -21,7 +21,8 @@ from numba.np.arrayobj import make_array
 from skmdn._kernels.jit import USE_TILES
 
 _INT = ir.IntType(64)
-_MAX_ROWS = 6
+# Tiles have 4 to 6 rows; fewer rows run as 4 of which some are the same.
+_FEWEST_ROWS, _MAX_ROWS = 4, 6
 SET, ADD, MULTIPLY = range(3)  # What a product does to what stands in C.
 PADDING = 16  # Row lengths and row counts are padded to this many elements.
 
@@ -83,146 +84,169 @@ class _Vectors:
         return self.builder.call(self._fma, [a, b, c])
 
 
-def _make_tile(n_rows, n_vectors):
-    """Return the intrinsic of one tile: `n_rows` x `n_vectors` vectors of C."""
+def _constant(value):
+    return ir.Constant(_INT, value)
 
-    @intrinsic
-    def tile(typingctx, C, c0, ldc, A, a0, ars, aks, B, b0, ldb, K, bias, i0, mode):
-        index = types.intp
-        signature = types.void(
-            *(C, index, index, A, index, index, index, B, index, index, index),
-            *(bias, index, index),
-        )
 
-        def codegen(context, builder, signature, args):
-            kinds = signature.args
-            element = context.get_data_type(kinds[0].dtype)
-            call = [
-                make_array(kind)(context, builder, arg).data
-                if isinstance(kind, types.Array)
-                else arg
-                for kind, arg in zip(kinds, args, strict=True)
-            ]
-            name = f"skmdn_tile_{n_rows}_{n_vectors}_{element}"
-            function = builder.module.globals.get(name)
-            if function is None:
-                function = _emit_tile(builder.module, name, call, element)
-            builder.call(function, call)
-            return context.get_dummy_value()
+def _define(module, name, argument_types):
+    """Declare a function of the module; return it and whether it lacks a body."""
+    function = module.globals.get(name)
+    if function is not None:
+        return function, False
+    kind = ir.FunctionType(ir.VoidType(), argument_types)
+    function = ir.Function(module, kind, name=name)
+    function.linkage = "linkonce_odr"
+    function.attributes.add("noinline")
+    function.attributes.add("nounwind")
+    return function, True
 
-        return signature, codegen
 
-    def _emit_tile(module, name, call, element):
-        kind = ir.FunctionType(ir.VoidType(), [value.type for value in call])
-        function = ir.Function(module, kind, name=name)
-        function.linkage = "linkonce_odr"
-        function.attributes.add("noinline")
-        function.attributes.add("nounwind")
-        C, c0, ldc, A, a0, ars, aks, B, b0, ldb, K, bias, i0, mode = function.args
-        b = ir.IRBuilder(function.append_basic_block("entry"))
-        vectors = _Vectors(b, element)
-        cells = [(r, v) for r in range(n_rows) for v in range(n_vectors)]
+def _get_tile(module, element, n_rows, n_vectors):
+    """One tile of C: at most `n_rows` rows of `n_vectors` vectors.
 
-        def offset(pointer, *terms):
-            total = terms[0]
-            for term in terms[1:]:
-                total = b.add(total, term)
-            return b.gep(pointer, [total])
-
-        def number(value):
-            return ir.Constant(_INT, value)
-
-        c_cell = {
-            (r, v): offset(C, c0, b.mul(number(r), ldc), number(v * vectors.length))
-            for r, v in cells
-        }
-        add = b.icmp_signed("==", mode, number(ADD))
-        multiply = b.icmp_signed("==", mode, number(MULTIPLY))
-        start = []
-        for r, v in cells:
-            fresh = vectors.splat(b.load(offset(bias, i0, number(r))))
-            start.append(b.select(add, vectors.load(c_cell[r, v]), fresh))
-        a_row = [offset(A, a0, b.mul(number(r), ars)) for r in range(n_rows)]
-        b_row = offset(B, b0)
-        entry, head = b.block, b.append_basic_block("head")
-        body, done = b.append_basic_block("body"), b.append_basic_block("done")
-        b.branch(head)
-        b.position_at_end(head)
-        k = b.phi(_INT)
-        k.add_incoming(number(0), entry)
-        sums = []
-        for value in start:
-            phi = b.phi(vectors.type)
-            phi.add_incoming(value, entry)
-            sums.append(phi)
-        b.cbranch(b.icmp_signed("<", k, K), body, done)
-        b.position_at_end(body)
-        b_k = offset(b_row, b.mul(k, ldb))
-        right = [
-            vectors.load(offset(b_k, number(v * vectors.length)))
-            for v in range(n_vectors)
-        ]
-        left = [vectors.splat(b.load(offset(a, b.mul(k, aks)))) for a in a_row]
-        following = b.add(k, number(1))
-        for phi, (r, v) in zip(sums, cells, strict=True):
-            phi.add_incoming(vectors.fma(left[r], right[v], phi), body)
-        k.add_incoming(following, body)
-        b.branch(head)
-        b.position_at_end(done)
-        for phi, cell in zip(sums, cells, strict=True):
-            product = b.fmul(phi, vectors.load(c_cell[cell]))
-            vectors.store(b.select(multiply, product, phi), c_cell[cell])
-        b.ret_void()
+    The last argument is the number of rows; missing ones repeat the last row.
+    """
+    pointer = element.as_pointer()
+    function, is_new = _define(
+        module,
+        f"skmdn_tile_{n_rows}_{n_vectors}_{element}",
+        [pointer, _INT, pointer, _INT, _INT, pointer, _INT, _INT, pointer, _INT, _INT],
+    )
+    if not is_new:
         return function
+    C, ldc, A, ars, aks, B, ldb, K, bias, mode, count = function.args
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    vectors = _Vectors(b, element)
+    columns = range(n_vectors)
+    cells = [(r, v) for r in range(n_rows) for v in columns]
+    rows = [_constant(r) for r in range(n_rows)]
+    if n_rows == _FEWEST_ROWS:
+        last = b.sub(count, _constant(1))
+        rows = [b.select(b.icmp_signed("<", r, last), r, last) for r in rows]
 
-    return tile
+    def vector(start, v):
+        return b.gep(start, [_constant(v * vectors.length)])
+
+    c_row = [b.gep(C, [b.mul(row, ldc)]) for row in rows]
+    a_row = [b.gep(A, [b.mul(row, ars)]) for row in rows]
+    add = b.icmp_signed("==", mode, _constant(ADD))
+    multiply = b.icmp_signed("==", mode, _constant(MULTIPLY))
+    start = []
+    for r, v in cells:
+        fresh = vectors.splat(b.load(b.gep(bias, [rows[r]])))
+        start.append(b.select(add, vectors.load(vector(c_row[r], v)), fresh))
+    entry, head = b.block, b.append_basic_block("head")
+    body, done = b.append_basic_block("body"), b.append_basic_block("done")
+    b.branch(head)
+    b.position_at_end(head)
+    k = b.phi(_INT)
+    k.add_incoming(_constant(0), entry)
+    sums = {}
+    for cell, value in zip(cells, start, strict=True):
+        sums[cell] = b.phi(vectors.type)
+        sums[cell].add_incoming(value, entry)
+    b.cbranch(b.icmp_signed("<", k, K), body, done)
+    b.position_at_end(body)
+    b_k = b.gep(B, [b.mul(k, ldb)])
+    right = [vectors.load(vector(b_k, v)) for v in columns]
+    left = [vectors.splat(b.load(b.gep(row, [b.mul(k, aks)]))) for row in a_row]
+    for r, v in cells:
+        sums[r, v].add_incoming(vectors.fma(left[r], right[v], sums[r, v]), body)
+    k.add_incoming(b.add(k, _constant(1)), body)
+    b.branch(head)
+    b.position_at_end(done)
+    for v in columns:
+        # All rows are read before the first is written: the last may be repeated.
+        old = [vectors.load(vector(row, v)) for row in c_row]
+        for r, row in enumerate(c_row):
+            value = b.select(multiply, b.fmul(sums[r, v], old[r]), sums[r, v])
+            vectors.store(value, vector(row, v))
+    b.ret_void()
+    return function
 
 
-_T1, _T2, _T3, _T4, _T5, _T6 = (_make_tile(rows, _WIDE) for rows in range(1, 7))
-_N1, _N2, _N3, _N4, _N5, _N6 = (_make_tile(rows, 1) for rows in range(1, 7))
+def _get_gemm(module, element):
+    """The product as a function of the module: loops over tiles."""
+    pointer = element.as_pointer()
+    function, is_new = _define(
+        module,
+        f"skmdn_gemm_{element}",
+        [*(pointer, _INT, pointer, _INT, _INT, pointer, _INT), *[_INT] * 3]
+        + [pointer, _INT],
+    )
+    if not is_new:
+        return function
+    C, ldc, A, ars, aks, B, ldb, M, N, K, bias, mode = function.args
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    length = _Vectors(b, element).length
+    zero = _constant(0)
+    # Even shares: 64 rows are nine tiles of 6 and two of 5, never 6 and 4.
+    n_tiles = b.sdiv(b.add(M, _constant(_MAX_ROWS - 1)), _constant(_MAX_ROWS))
+    position = cgutils.alloca_once(b, _INT)
+
+    def stripes(n_vectors, start, stop):
+        step = _constant(n_vectors * length)
+        with cgutils.for_range_slice(b, start, stop, step, intp=_INT) as (j, _):
+            b.store(zero, position)
+            with cgutils.for_range(b, n_tiles, intp=_INT) as loop:
+                i = b.load(position)
+                rows = b.sdiv(b.sub(M, i), b.sub(n_tiles, loop.index))
+                b.store(b.add(i, rows), position)
+                call = [
+                    *(b.gep(C, [b.add(b.mul(i, ldc), j)]), ldc),
+                    *(b.gep(A, [b.mul(i, ars)]), ars, aks),
+                    *(b.gep(B, [j]), ldb, K, b.gep(bias, [i]), mode, rows),
+                ]
+                tiles = range(_FEWEST_ROWS, _MAX_ROWS + 1)
+                after = b.append_basic_block("after")
+                blocks = {n_rows: b.append_basic_block() for n_rows in tiles}
+                switch = b.switch(rows, blocks[_FEWEST_ROWS])
+                for n_rows, block in blocks.items():
+                    if n_rows > _FEWEST_ROWS:
+                        switch.add_case(_constant(n_rows), block)
+                    b.position_at_end(block)
+                    b.call(_get_tile(module, element, n_rows, n_vectors), call)
+                    b.branch(after)
+                b.position_at_end(after)
+
+    wide = _constant(_WIDE * length)
+    middle = b.sub(N, b.srem(N, wide))
+    stripes(_WIDE, zero, middle)
+    if PADDING % (_WIDE * length):
+        stripes(1, middle, N)
+    b.ret_void()
+    return function
 
 
-def _gemm_tiles(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
-    # One function: Numba would emit the tiles again for every level of calls.
-    length = VECTOR_BYTES // C.itemsize
-    wide = _WIDE * length
-    n_tiles = (M + _MAX_ROWS - 1) // _MAX_ROWS
-    j = 0
-    while j < N:
-        is_wide = N - j >= wide
-        i = 0
-        for t in range(n_tiles):
-            # Even shares: 64 rows are nine tiles of 6 and two of 5, never 6 and 4.
-            rows = (M - i) // (n_tiles - t)
-            a, c, b, r = a0 + i * ars, c0 + i * ldc + j, b0 + j, i0 + i
-            if is_wide:
-                if rows == 6:
-                    _T6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                elif rows == 5:
-                    _T5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                elif rows == 4:
-                    _T4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                elif rows == 3:
-                    _T3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                elif rows == 2:
-                    _T2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                else:
-                    _T1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-            else:
-                if rows == 6:
-                    _N6(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                elif rows == 5:
-                    _N5(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                elif rows == 4:
-                    _N4(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                elif rows == 3:
-                    _N3(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                elif rows == 2:
-                    _N2(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-                else:
-                    _N1(C, c, ldc, A, a, ars, aks, B, b, ldb, K, bias, r, mode)
-            i += rows
-        j += wide if is_wide else length
+def _data(context, builder, kind, array, start):
+    """Pointer to an element of a flat array."""
+    return builder.gep(make_array(kind)(context, builder, array).data, [start])
+
+
+@intrinsic
+def _gemm_tiles(
+    typingctx, C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode
+):
+    index = types.intp
+    signature = types.void(
+        *(C, index, index, A, index, index, index, B, index, index),
+        *(index, index, index, bias, index, index),
+    )
+
+    def codegen(context, builder, signature, args):
+        element = context.get_data_type(signature.args[0].dtype)
+        C, A, B, bias = (
+            _data(context, builder, signature.args[j], args[j], args[j + 1])
+            for j in (0, 3, 7, 13)
+        )
+        ldc, ars, aks, ldb, M, N, K, mode = (
+            args[j] for j in (2, 5, 6, 9, 10, 11, 12, 15)
+        )
+        gemm = _get_gemm(builder.module, element)
+        builder.call(gemm, [C, ldc, A, ars, aks, B, ldb, M, N, K, bias, mode])
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 def gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
@@ -246,7 +270,13 @@ def gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
 
 @overload(gemm, jit_options={"error_model": "numpy", "fastmath": {"contract"}})
 def _overload_gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
-    return _gemm_tiles if USE_TILES else gemm
+    if not USE_TILES:
+        return gemm
+
+    def tiles(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
+        _gemm_tiles(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode)
+
+    return tiles
 
 
 # --- transposition ----------------------------------------------------------------
