@@ -9,6 +9,7 @@ import numpy as np
 from skmdn._kernels.activations import ACTIVATIONS
 from skmdn._kernels.dense import Bins
 from skmdn._kernels.epoch import Rows, make_raw_outputs
+from skmdn._kernels.memory import aligned
 from skmdn._kernels.plan import (
     BIAS,
     BLOCK,
@@ -23,7 +24,6 @@ from skmdn._kernels.plan import (
     WEIGHT,
     make_plan,
 )
-from skmdn._kernels.tile import aligned
 
 _HEAD_GAIN = 0.1  # Small last weights: the network starts as the marginal mixture.
 
@@ -196,12 +196,9 @@ class Network(NamedTuple):
         members = self.members(aligned_copy(params, np.float64))
         rows = as_rows(Xs, np.zeros((n, plan.n_outputs)), np.ones(n), np.float64)
         team = max(1, min(n_jobs, n))
-        workspace = new_workspace(plan, team, np.float64)
+        workspace = aligned(team * plan.workspace_size, np.float64)
         out = np.empty((plan.n_members, plan.n_head, n))
-        arguments = (
-            *(plan, as_bins(view, np.float64), rows, members, workspace),
-            *(new_picks(team), out),
-        )
+        arguments = (*(plan, as_bins(view, np.float64), rows, members, workspace, out),)
         kernel = make_raw_outputs(ACTIVATIONS[self.activation])
         run_team(kernel, team, arguments)
         return out
@@ -221,17 +218,6 @@ def aligned_copy(values, dtype):
     return copy
 
 
-def new_workspace(plan, team, dtype):
-    """Return the workspace of every thread, aligned."""
-    size = -(-plan.workspace_size // 16) * 16
-    return aligned(team * size, dtype).reshape(team, size)
-
-
-def new_picks(team):
-    """Return room for the row numbers of every thread's block."""
-    return np.zeros((team, BLOCK), dtype=np.int64)
-
-
 def as_bins(view, dtype):
     """Take the arrays of the input view that kernels need, as `dtype`."""
     kinds = (view.bin_slope, view.bin_intercept, view.bin_low, view.bin_high)
@@ -249,7 +235,9 @@ def as_rows(X, Y, sample_weight, dtype):
     ]
     for table, values in zip(tables, (X, Y, sample_weight), strict=True):
         table[:-1] = values
-    return Rows(*tables)
+    order = np.full(-(-len(X) // BLOCK) * BLOCK, len(X), dtype=np.int64)
+    order[: len(X)] = np.arange(len(X))
+    return Rows(*tables, order)
 
 
 def run_team(kernel, team, arguments, executor=None):

@@ -14,11 +14,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skmdn._kernels.activations import ACTIVATIONS
 from skmdn._kernels.epoch import Buffers, Parameters, Steps, make_train_epoch
+from skmdn._kernels.memory import aligned
 from skmdn._kernels.optimiser import CHUNK
 from skmdn._kernels.plan import BLOCK, n_groups
 from skmdn._kernels.team import CAN_YIELD, new_sync
-from skmdn._kernels.tile import aligned
-from skmdn._network import as_bins, as_rows, new_picks, new_workspace, run_team
+from skmdn._network import as_bins, as_rows, run_team
 
 _CLIP_NORM = 1.0  # bound of a member's gradient norm
 _BETA1, _BETA2 = 0.9, 0.999
@@ -123,13 +123,12 @@ class _Fit:
         )
         widest = int(plan.layers[:, :4].max())
         self.buffers = Buffers(
-            new_workspace(plan, self.team, dtype),
-            aligned(groups * size, dtype).reshape(groups, size),
+            aligned(self.team * plan.workspace_size, dtype),
+            aligned(groups * size, dtype),
             np.zeros((plan.n_members, n_chunks)),
             np.zeros(plan.n_members, dtype=dtype),
             np.zeros((max(groups, plan.n_members), self.n_steps)),
             np.zeros(widest, dtype=dtype),
-            new_picks(self.team),
             np.zeros((plan.n_members, len(self.validation.weight) - 1), dtype=dtype),
         )
         self.sync = new_sync()
@@ -150,7 +149,7 @@ class _Fit:
         self.state.t += n_steps
         correction = rate * np.sqrt(1 - _BETA2**t) / (1 - _BETA1**t)
         return Steps(
-            rows,
+            rows.ravel(),
             (1.0 / count).astype(self.dtype),
             correction.astype(self.dtype),
             (rate * options.alpha).astype(self.dtype),

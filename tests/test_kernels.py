@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from skmdn._kernels import tile, vector
+from skmdn._kernels import memory, tile, vector
 
 ULPS = {"exp": 1.1, "log": 1.1, "rsqrt": 3.0}
 
@@ -131,7 +131,7 @@ def test_transpose_and_row_sums(dtype):
 
 def test_aligned_memory_starts_a_cache_line():
     for n in (1, 7, 1000):
-        values = tile.aligned(n, np.float32)
+        values = memory.aligned(n, np.float32)
         assert values.ctypes.data % 64 == 0
         assert values.shape == (n,)
         assert not values.any()

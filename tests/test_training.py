@@ -109,8 +109,10 @@ class Problem:
         loss, finite = fit.run_epoch(0, 1.0, np.random.RandomState(0), None)
         assert finite
         members = self.network.n_estimators
-        gradient = fit.parameters.gradient if members > 1 else fit.buffers.gradients[0]
-        return loss * members, gradient
+        if members > 1:
+            return loss * members, fit.parameters.gradient
+        # The first group's part holds the sum of all groups.
+        return loss, fit.buffers.gradients[: self.params.size]
 
 
 CASES = [

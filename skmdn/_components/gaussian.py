@@ -18,26 +18,65 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.cluster import kmeans_plusplus
 
-from skmdn._kernels.jit import helper
+from skmdn._kernels.jit import helper, loop_helper
+from skmdn._kernels.memory import tail
 from skmdn._kernels.plan import BLOCK
-from skmdn._kernels.vector import exp, log, wide_vectors
+from skmdn._kernels.vector import compact, exp, log, wide_vectors
 
 _HALF_LOG_TWO_PI = 0.9189385332046727
 LOG_SCALE_MIN, LOG_SCALE_MAX = -12.0, 6.0  # of targets of scale 1: exp never overflows
 _INITIAL_LOG_SCALE = -0.5
 
 
-_loop = helper(fastmath={"contract", "nsz", "arcp"})
+# The loops over a block's rows are functions of their own: there LLVM knows that the
+# arrays do not overlap, and vectorises without checks.
 
 
-@_loop
-def _add_output(target, mean, log_scale, bound, joint, d_mean, d_scale, add):
-    """Add one output's log-density; LLVM vectorises it as a function of its own."""
+@loop_helper
+def _copy(values, out):
     wide_vectors()
+    compact()
+    for b in range(BLOCK):
+        out[b] = values[b]
+
+
+@loop_helper
+def _take_larger(values, largest, first):
+    """largest := max(values, largest), or the values themselves if they are first."""
+    wide_vectors()
+    compact()
+    for b in range(BLOCK):
+        larger = first or values[b] > largest[b]
+        largest[b] = values[b] if larger else largest[b]
+
+
+@loop_helper
+def _take_exp(values, shift, total, first):
+    """values := exp(values - shift), added to the total; the first ones start it."""
+    wide_vectors()
+    compact()
+    for b in range(BLOCK):
+        e = exp(values[b] - shift[b])
+        values[b] = e
+        total[b] = e if first else total[b] + e
+
+
+@loop_helper
+def _multiply(values, factor):
+    wide_vectors()
+    compact()
+    for b in range(BLOCK):
+        values[b] *= factor[b]
+
+
+@loop_helper
+def _add_output(target, mean, log_scale, bound, joint, d_mean, d_scale, add):
+    """Add one output's log-density to `joint`; leave its derivatives."""
+    wide_vectors()
+    compact()
     kind = target.dtype.type
     zero, half, one, two = kind(0), kind(0.5), kind(1), kind(2)
     low, high = kind(LOG_SCALE_MIN), kind(LOG_SCALE_MAX)
-    keep = one if add else zero
     for b in range(BLOCK):
         s = low if log_scale[b] < low else log_scale[b]
         s = high if s > high else s
@@ -49,49 +88,59 @@ def _add_output(target, mean, log_scale, bound, joint, d_mean, d_scale, add):
         d_mean[b] = z * precision
         inside = one if s == log_scale[b] else zero
         slope = inside * free * precision * (distance - one)
-        d_scale[b] = slope if keep == zero else slope + d_scale[b]
+        d_scale[b] = slope + d_scale[b] if add else slope
 
 
-@_loop
-def _log_joints(ws, plan, floor, gradient):
-    """Fill the scratch rows: a_k + log N_k(y), their maximum, and the softmax parts.
-
-    Leaves exp(a_k - max a), d log N_k/d m and d log N_k/d s in the gradient's rows.
-    """
+@loop_helper
+def _take_evidence(best, evidence, largest, total, weight, constant, likelihood):
+    """Log-likelihoods; evidence := -weight / evidence, total := weight / total."""
     wide_vectors()
-    kind = ws.dtype.type
-    K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
-    largest = ws[plan.scratch + K * BLOCK :]
-    total, best = largest[BLOCK:], largest[2 * BLOCK :]
+    compact()
     for b in range(BLOCK):
-        largest[b], total[b], best[b] = ws[plan.head + b], kind(0), kind(-1e37)
-    for k in range(1, K):
-        logit = ws[plan.head + k * BLOCK :]
-        for b in range(BLOCK):
-            largest[b] = logit[b] if logit[b] > largest[b] else largest[b]
+        log_evidence = best[b] + log(evidence[b])
+        likelihood[b] = log_evidence - largest[b] - log(total[b]) - constant
+        total[b] = weight[b] / total[b]
+        evidence[b] = -weight[b] / evidence[b]
+
+
+@loop_helper
+def _take_logit(d_logit, total, joint, evidence):
+    """joint := -weight times the responsibility, the factor of all derivatives."""
+    wide_vectors()
+    compact()
+    for b in range(BLOCK):
+        joint[b] *= evidence[b]
+        d_logit[b] = d_logit[b] * total[b] + joint[b]
+
+
+@helper
+def _log_joints(ws, plan, floor, gradient):
+    """Fill the scratch rows: a_k + log N_k(y) = joint_k, then the larger of them.
+
+    Leaves d log N_k/d m and d log N_k/d s in the gradient's rows.
+    """
+    compact()
+    K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
+    best = tail(ws, plan.scratch + K * BLOCK)
     for k in range(K):
-        logit, joint = ws[plan.head + k * BLOCK :], ws[plan.scratch + k * BLOCK :]
-        weight = ws[gradient + k * BLOCK :]
-        for b in range(BLOCK):
-            joint[b] = logit[b]
-            e = exp(logit[b] - largest[b])
-            weight[b] = e
-            total[b] += e
+        joint = tail(ws, plan.scratch + k * BLOCK)
+        _copy(tail(ws, plan.head + k * BLOCK), joint)
         for d in range(D):
             s_row = d if S == D else 0
             mean_row = (K + k * D + d) * BLOCK
             scale_row = (K + K * D + k * S + s_row) * BLOCK
-            mean, log_scale = ws[plan.head + mean_row :], ws[plan.head + scale_row :]
-            d_mean, d_scale = ws[gradient + mean_row :], ws[gradient + scale_row :]
-            target, bound = ws[plan.target + d * BLOCK :], floor[s_row]
-            # Spherical: the slopes of all outputs add up.
+            # Spherical: the derivatives of all outputs add up.
             add = S != D and d > 0
-            _add_output(target, mean, log_scale, bound, joint, d_mean, d_scale, add)
-        for b in range(BLOCK):
-            best[b] = joint[b] if joint[b] > best[b] else best[b]
+            _add_output(
+                tail(ws, plan.target + d * BLOCK),
+                *(tail(ws, plan.head + mean_row), tail(ws, plan.head + scale_row)),
+                *(floor[s_row], joint),
+                *(tail(ws, gradient + mean_row), tail(ws, gradient + scale_row), add),
+            )
+        _take_larger(joint, best, k == 0)
 
 
-@_loop
+@helper
 def log_likelihood_gradient(ws, plan, floor, out, gradient):
     """Log-likelihood of a block of rows and the gradient of the loss at the head.
 
@@ -103,39 +152,27 @@ def log_likelihood_gradient(ws, plan, floor, out, gradient):
     out : offset in `ws` where the log-likelihoods of the block's rows go
     gradient : offset in `ws` where d(-weight * log-likelihood)/d(head) goes
     """
-    wide_vectors()
+    compact()
     _log_joints(ws, plan, floor, gradient)
-    kind = ws.dtype.type
     K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
-    largest = ws[plan.scratch + K * BLOCK :]
-    total, best, evidence = (
-        largest[BLOCK:], largest[2 * BLOCK :], largest[3 * BLOCK :]
-    )  # fmt: skip
-    likelihood, weight = ws[out:], ws[plan.weight :]
-    for b in range(BLOCK):
-        evidence[b] = kind(0)
+    best = tail(ws, plan.scratch + K * BLOCK)
+    evidence, largest = tail(best, BLOCK), tail(best, 2 * BLOCK)
+    total, weight = tail(best, 3 * BLOCK), tail(ws, plan.weight)
     for k in range(K):
-        joint = ws[plan.scratch + k * BLOCK :]
-        for b in range(BLOCK):
-            joint[b] = exp(joint[b] - best[b])
-            evidence[b] += joint[b]
-    constant = kind(D * _HALF_LOG_TWO_PI)
-    for b in range(BLOCK):
-        log_evidence = best[b] + log(evidence[b])
-        likelihood[b] = log_evidence - largest[b] - log(total[b]) - constant
-        total[b] = weight[b] / total[b]
-        evidence[b] = -weight[b] / evidence[b]
+        _take_larger(tail(ws, plan.head + k * BLOCK), largest, k == 0)
     for k in range(K):
-        # joint becomes -weight times the responsibility: the factor of all slopes.
-        joint, d_logit = ws[plan.scratch + k * BLOCK :], ws[gradient + k * BLOCK :]
-        for b in range(BLOCK):
-            joint[b] *= evidence[b]
-            d_logit[b] = d_logit[b] * total[b] + joint[b]
+        _take_exp(tail(ws, plan.scratch + k * BLOCK), best, evidence, k == 0)
+        d_logit = tail(ws, gradient + k * BLOCK)
+        _copy(tail(ws, plan.head + k * BLOCK), d_logit)
+        _take_exp(d_logit, largest, total, k == 0)
+    constant = ws.dtype.type(D * _HALF_LOG_TWO_PI)
+    _take_evidence(best, evidence, largest, total, weight, constant, tail(ws, out))
+    for k in range(K):
+        joint = tail(ws, plan.scratch + k * BLOCK)
+        _take_logit(tail(ws, gradient + k * BLOCK), total, joint, evidence)
         for j in range(D + S):
             row = k * D + j if j < D else K * D + k * S + j - D
-            slope = ws[gradient + (K + row) * BLOCK :]
-            for b in range(BLOCK):
-                slope[b] *= joint[b]
+            _multiply(tail(ws, gradient + (K + row) * BLOCK), joint)
 
 
 class Gaussian(NamedTuple):

@@ -4,35 +4,31 @@
 A new activation is one function and one entry of `ACTIVATIONS`.
 """
 
-from numba.extending import register_jitable
-
-from skmdn._kernels.jit import helper
+from skmdn._kernels.jit import loop_helper
 from skmdn._kernels.vector import sigmoid, tanh, wide_vectors
 
-_jitable = register_jitable(fastmath={"contract", "arcp"}, error_model="numpy")
 
-
-@_jitable
+@loop_helper
 def identity(z):
     """The identity: the network is linear."""
     return z, type(z)(1)
 
 
-@_jitable
+@loop_helper
 def hyperbolic_tangent(z):
     """tanh(z)."""
     h = tanh(z)
     return h, type(z)(1) - h * h
 
 
-@_jitable
+@loop_helper
 def relu(z):
     """max(z, 0); the slope at 0 is 0."""
     zero, one = type(z)(0), type(z)(1)
     return max(z, zero), one if z > zero else zero
 
 
-@_jitable
+@loop_helper
 def silu(z):
     """z sigmoid(z) (Elfwing, Uchibe & Doya 2018)."""
     one = type(z)(1)
@@ -40,7 +36,7 @@ def silu(z):
     return z * s, s * (one + z * (one - s))
 
 
-@_jitable
+@loop_helper
 def gelu(z):
     """z Phi(z) in its tanh form (Hendrycks & Gimpel 2016, section 2)."""
     kind = type(z)
@@ -60,7 +56,7 @@ ACTIVATIONS = {
 }
 
 
-@helper(fastmath={"contract", "nsz", "arcp"})
+@loop_helper
 def activate(activation, z, n, out):
     """out := value at z, z := slope at z, for the first n elements."""
     wide_vectors()

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skmdn._kernels.activations import activate
-from skmdn._kernels.jit import helper
+from skmdn._kernels.jit import helper, loop_helper
+from skmdn._kernels.memory import tail
 from skmdn._kernels.plan import (
     BIAS,
     BLOCK,
@@ -23,10 +24,10 @@ from skmdn._kernels.plan import (
     WEIGHT,
 )
 from skmdn._kernels.tile import ADD, MULTIPLY, SET, gemm, row_sums, transpose
-from skmdn._kernels.vector import wide_vectors
+from skmdn._kernels.vector import compact, wide_vectors
 
-_loop = helper(fastmath={"contract", "nsz", "arcp"})
-_SMOOTH_CLIP = 3.0
+_SMOOTH_CLIP_FACTOR = 1 / 3.0**2
+_ROOT_SIX = 6**0.5
 
 
 class Bins(NamedTuple):
@@ -42,6 +43,7 @@ class Bins(NamedTuple):
 @helper
 def load_block(ws, plan, rows, picks, scale):
     """Gather rows of the data: scaled inputs, scaled targets, weights times `scale`."""
+    compact()
     for b in range(BLOCK):
         row = picks[b]
         for j in range(plan.n_features):
@@ -51,23 +53,17 @@ def load_block(ws, plan, rows, picks, scale):
         ws[plan.weight + b] = rows.weight[row] * scale
 
 
-@helper
-def consecutive_rows(picks, block, n):
-    """Row numbers of a block of consecutive rows; the dummy row n fills the last."""
-    for b in range(BLOCK):
-        picks[b] = min(block * BLOCK + b, n)
-
-
 @helper(fastmath={"contract", "reassoc", "nsz"})
 def weighted_sum(ws, plan):
     """Sum of weight times log-likelihood over the block."""
+    compact()
     total = ws.dtype.type(0)
     for b in range(BLOCK):
         total += ws[plan.weight + b] * ws[plan.likelihood + b]
     return total
 
 
-@_loop
+@loop_helper
 def hash_noise(values, n, std, seed):
     """Add noise of standard deviation `std`: a counter-based hash, no state to share.
 
@@ -77,7 +73,7 @@ def hash_noise(values, n, std, seed):
     wide_vectors()
     kind = values.dtype.type
     # Each half has 2**16 levels; the sum of two uniforms has variance 1/6.
-    factor = kind(std * np.sqrt(6.0) / 65536.0)
+    factor = kind(std * _ROOT_SIX / 65536.0)
     shift = kind(65535.0)
     for i in range(n):
         h = np.uint32(np.uint32(i) * np.uint32(0x9E3779B9) + seed)
@@ -94,26 +90,26 @@ def hash_noise(values, n, std, seed):
         values[i] += factor * (total - shift)
 
 
-@_loop
+@loop_helper
 def smooth_clip(values, n, out):
     """x / sqrt(1 + (x / 3)^2): bounded by 3 (RealMLP; Holzmueller et al. 2024)."""
     wide_vectors()
     kind = values.dtype.type
-    one, factor = kind(1), kind(1.0 / _SMOOTH_CLIP**2)
+    one, factor = kind(1), kind(_SMOOTH_CLIP_FACTOR)
     for i in range(n):
         x = values[i]
         out[i] = x / np.sqrt(one + factor * x * x)
 
 
-@_loop
+@loop_helper
 def encode(ws, plan, view):
     """Scaled inputs -> input view: smooth clip, then piecewise-linear bins."""
     wide_vectors()
-    raw, target = ws[plan.raw :], ws[plan.layers[0, INPUT] :]
+    raw, target = tail(ws, plan.raw), tail(ws, plan.layers[0, INPUT])
     smooth_clip(raw, plan.n_features * BLOCK, target)
     for i in range(view.bin_feature.shape[0]):
-        values = raw[view.bin_feature[i] * BLOCK :]
-        out = target[(plan.n_features + i) * BLOCK :]
+        values = tail(raw, view.bin_feature[i] * BLOCK)
+        out = tail(target, (plan.n_features + i) * BLOCK)
         slope, intercept = view.bin_slope[i], view.bin_intercept[i]
         low, high = view.bin_low[i], view.bin_high[i]
         for b in range(BLOCK):
@@ -125,6 +121,7 @@ def encode(ws, plan, view):
 @helper
 def backward(ws, plan, W, start, zeros, gradient, add):
     """Gradient of one member's parameters from the gradient at its head."""
+    compact()
     for i in range(plan.n_hidden, -1, -1):
         layer = plan.layers[i]
         n_out, n_pad, delta = layer[N_OUT], layer[N_PAD], layer[DELTA]
@@ -148,6 +145,7 @@ def backward(ws, plan, W, start, zeros, gradient, add):
 @helper
 def forward(ws, plan, W, start, activation):
     """One member's outputs in `head`; the hidden layers leave their slopes in DELTA."""
+    compact()
     for i in range(plan.n_hidden + 1):
         layer = plan.layers[i]
         target = layer[DELTA] if i < plan.n_hidden else plan.head
@@ -159,4 +157,4 @@ def forward(ws, plan, W, start, activation):
         if i < plan.n_hidden:
             above = plan.layers[i + 1]
             n = layer[N_OUT] * BLOCK
-            activate(activation, ws[layer[DELTA] :], n, ws[above[INPUT] :])
+            activate(activation, tail(ws, layer[DELTA]), n, tail(ws, above[INPUT]))

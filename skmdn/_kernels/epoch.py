@@ -12,7 +12,6 @@ import numpy as np
 
 from skmdn._kernels.dense import (
     backward,
-    consecutive_rows,
     encode,
     forward,
     hash_noise,
@@ -20,6 +19,7 @@ from skmdn._kernels.dense import (
     weighted_sum,
 )
 from skmdn._kernels.jit import compiled
+from skmdn._kernels.memory import tail
 from skmdn._kernels.optimiser import (
     all_finite,
     clip_factor,
@@ -30,7 +30,7 @@ from skmdn._kernels.optimiser import (
 )
 from skmdn._kernels.plan import BLOCK, DELTA
 from skmdn._kernels.team import barrier
-from skmdn._kernels.vector import flush_denormals, restore_denormals
+from skmdn._kernels.vector import compact, flush_denormals, restore_denormals
 
 
 class Rows(NamedTuple):
@@ -39,6 +39,7 @@ class Rows(NamedTuple):
     X: np.ndarray  # (n + 1, n_features) scaled inputs
     Y: np.ndarray  # (n + 1, n_outputs) scaled targets
     weight: np.ndarray  # (n + 1,)
+    order: np.ndarray  # (n_blocks * BLOCK,) row numbers: all in turn, then the dummy
 
 
 class Parameters(NamedTuple):
@@ -55,20 +56,19 @@ class Parameters(NamedTuple):
 class Buffers(NamedTuple):
     """Memory of a fit, allocated once."""
 
-    workspace: np.ndarray  # (team, workspace_size)
-    gradients: np.ndarray  # (n_groups, n_members * member_size)
+    workspace: np.ndarray  # (team * workspace_size,)
+    gradients: np.ndarray  # (n_groups * n_members * member_size,)
     squares: np.ndarray  # (n_members, n_chunks)
     factors: np.ndarray  # (n_members,)
     losses: np.ndarray  # (n_groups or n_members, n_steps) float64
     zeros: np.ndarray  # bias of products without one
-    picks: np.ndarray  # (team, BLOCK) row numbers of a thread's validation block
     logpdf: np.ndarray  # (n_members, n) of the validation rows after the epoch
 
 
 class Steps(NamedTuple):
     """What changes from step to step of an epoch; arrays of length n_steps."""
 
-    rows: np.ndarray  # (n_steps, batch) int64 row numbers
+    rows: np.ndarray  # (n_steps * batch,) int64 row numbers
     scale: np.ndarray  # factor on the weights: 1 / rows of the batch
     correction: np.ndarray  # learning rate with Adam's bias correction
     shrink: np.ndarray  # learning rate * alpha
@@ -94,11 +94,13 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
         Leaves the members' log-likelihoods of the validation rows in `buffers.logpdf`;
         returns the number of skipped steps.
         """
+        compact()
         state = flush_denormals()
         one = model.params.dtype.type(1)
-        ws, grads = buffers.workspace[thread], buffers.gradients
-        n_groups, n_steps = grads.shape[0], step.rows.shape[0]
-        n_blocks = step.rows.shape[1] // BLOCK
+        ws = tail(buffers.workspace, thread * plan.workspace_size)
+        grads, size = buffers.gradients, plan.n_members * plan.member_size
+        n_groups, n_steps = grads.shape[0] // size, step.scale.shape[0]
+        n_blocks = step.rows.shape[0] // (n_steps * BLOCK)
         skipped = 0
         # One member: the team shares the blocks, in groups. Several: the members.
         first_member, member_step = (thread, team) if has_members else (0, 1)
@@ -108,12 +110,12 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
                 first = group * n_blocks // n_groups
                 last = (group + 1) * n_blocks // n_groups
                 for block in range(first, last):
-                    picks = step.rows[s, block * BLOCK : (block + 1) * BLOCK]
+                    picks = tail(step.rows, (s * n_blocks + block) * BLOCK)
                     load_block(ws, plan, rows, picks, step.scale[s])
                     if step.noise[s] > 0:
                         seed = np.uint32(step.seed[s] + np.uint32(block * 0x9E3779))
                         n = plan.n_features * BLOCK
-                        hash_noise(ws[plan.raw :], n, step.noise[s], seed)
+                        hash_noise(tail(ws, plan.raw), n, step.noise[s], seed)
                     encode(ws, plan, view)
                     for m in range(first_member, plan.n_members, member_step):
                         start = m * plan.member_size
@@ -127,14 +129,14 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
                             buffers.losses[slot, s] = loss
                         else:
                             buffers.losses[slot, s] += loss
-                        gradient = grads[group, start : start + plan.member_size]
+                        gradient = tail(grads, group * size + start)
                         backward(
                             ws, plan, model.members, start, buffers.zeros, gradient,
                             block > first,
                         )  # fmt: skip
             barrier(sync, team)
             sum_groups(
-                grads.reshape(-1), n_groups, plan.n_members, plan.member_size,
+                grads, n_groups, plan.n_members, plan.member_size,
                 buffers.squares, thread, team,
             )  # fmt: skip
             barrier(sync, team)
@@ -144,7 +146,7 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
                 descend(model, model.gradient, 1.0, step, s, thread, team)
             elif finite:
                 factor = clip_factor(buffers.squares, 0, clip)
-                descend(model, grads.reshape(-1), factor, step, s, thread, team)
+                descend(model, grads, factor, step, s, thread, team)
             if not finite:
                 skipped += 1
             barrier(sync, team)
@@ -152,9 +154,8 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
                 fold(plan, model.params, model.members, thread, team)
                 barrier(sync, team)
         n = validation.weight.shape[0] - 1
-        picks = buffers.picks[thread]
-        for block in range(thread, (n + BLOCK - 1) // BLOCK, team):
-            consecutive_rows(picks, block, n)
+        for block in range(thread, validation.order.shape[0] // BLOCK, team):
+            picks = tail(validation.order, block * BLOCK)
             load_block(ws, plan, validation, picks, one)
             encode(ws, plan, view)
             for m in range(plan.n_members):
@@ -174,12 +175,13 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
 def make_raw_outputs(activation):
     """Return the kernel of the heads' outputs for an activation."""
 
-    def raw_outputs(thread, team, plan, view, rows, members, workspace, picks, out):
+    def raw_outputs(thread, team, plan, view, rows, members, workspace, out):
         """Fill `out` (n_members, n_head, n) with the outputs of the members' heads."""
-        ws, n = workspace[thread], out.shape[2]
-        for block in range(thread, (n + BLOCK - 1) // BLOCK, team):
-            consecutive_rows(picks[thread], block, n)
-            load_block(ws, plan, rows, picks[thread], rows.weight.dtype.type(1))
+        compact()
+        ws, n = tail(workspace, thread * plan.workspace_size), out.shape[2]
+        for block in range(thread, rows.order.shape[0] // BLOCK, team):
+            picks = tail(rows.order, block * BLOCK)
+            load_block(ws, plan, rows, picks, rows.weight.dtype.type(1))
             encode(ws, plan, view)
             for m in range(plan.n_members):
                 forward(ws, plan, members, m * plan.member_size, activation)

@@ -16,7 +16,12 @@ from numba.extending import register_jitable
 _SOURCES = Path(__file__).resolve().parent.parent
 # Kernels allocate nothing. Without Numba's run-time counting references, a slice costs
 # nothing (10 ns otherwise) and less code is compiled.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "no_cfunc_wrapper": True,
+}
 
 
 def _source_stamp():
@@ -57,4 +62,7 @@ def helper(func=None, *, fastmath=frozenset({"contract"})):
     return register_jitable(no_cfunc_wrapper=True, **flags)(func)
 
 
+# Loops over floats: no signed zeros, division by reciprocals. One set of flags for all,
+# because Numba compiles a helper again for callers with other flags.
+loop_helper = helper(fastmath={"contract", "nsz", "arcp"})
 JIT = not numba.config.DISABLE_JIT

@@ -6,7 +6,8 @@ All arrays are flat. A team shares the work in chunks that do not depend on its 
 
 import numpy as np
 
-from skmdn._kernels.jit import helper
+from skmdn._kernels.jit import helper, loop_helper
+from skmdn._kernels.memory import tail
 from skmdn._kernels.plan import (
     BIAS,
     COLUMN,
@@ -21,13 +22,12 @@ from skmdn._kernels.plan import (
     WEIGHT,
 )
 from skmdn._kernels.team import barrier
-from skmdn._kernels.vector import rsqrt, wide_vectors
+from skmdn._kernels.vector import compact, rsqrt, wide_vectors
 
 CHUNK = 2048
-_loop = helper(fastmath={"contract", "nsz", "arcp"})
 
 
-@_loop
+@loop_helper
 def _add(target, source, n):
     wide_vectors()
     for i in range(n):
@@ -46,15 +46,20 @@ def _sum_of_squares(values, n):
 @helper
 def sum_groups(gradients, n_groups, n_members, member_size, squares, thread, team):
     """Add the groups' gradients into the first; leave sums of squares by chunk."""
+    compact()
     n_chunks = squares.shape[1]
     stride = n_members * member_size
     for job in range(thread, n_members * n_chunks, team):
         member, chunk = job // n_chunks, job % n_chunks
         first = chunk * CHUNK
         n = min(CHUNK, member_size - first)
-        target = gradients[member * member_size + first :]
+        target = tail(gradients, member * member_size + first)
         for group in range(1, n_groups):
-            _add(target, gradients[group * stride + member * member_size + first :], n)
+            _add(
+                target,
+                tail(gradients, group * stride + member * member_size + first),
+                n,
+            )
         squares[member, chunk] = _sum_of_squares(target, n)
 
 
@@ -68,7 +73,7 @@ def clip_factor(squares, member, clip):
     return clip / norm if norm > clip else 1.0
 
 
-@_loop
+@loop_helper
 def _adam(params, gradient, factor, m, v, decay, n, correction, shrink):
     """One step of Adam with decoupled decay (Loshchilov & Hutter 2019, alg. 2).
 
@@ -89,21 +94,21 @@ def _adam(params, gradient, factor, m, v, decay, n, correction, shrink):
         params[i] = p - correction * mi * rsqrt(vi + epsilon) - shrink * decay[i] * p
 
 
-@_loop
+@loop_helper
 def _fold_row(shared, row, scale, n, target):
     wide_vectors()
     for k in range(n):
         target[k] = shared[k] * scale * row[k]
 
 
-@_loop
+@loop_helper
 def _scaled_copy(source, factor, n, target):
     wide_vectors()
     for k in range(n):
         target[k] = factor * source[k]
 
 
-@_loop
+@loop_helper
 def _add_scaled_product(a, b, factor, n, target):
     wide_vectors()
     for k in range(n):
@@ -115,25 +120,25 @@ def fold(plan, params, members, thread, team):
     """Plain vectors of the members: W_m = diag(s_m) W diag(r_m), biases and heads."""
     one = params.dtype.type(1)
     for m in range(thread, plan.n_members, team):
-        own = params[plan.shared_size + m * plan.own_size :]
-        target = members[m * plan.member_size :]
+        own = tail(params, plan.shared_size + m * plan.own_size)
+        target = tail(members, m * plan.member_size)
         for i in range(plan.n_hidden):
             layer = plan.layers[i]
             n_pad = layer[N_PAD]
             for j in range(layer[N_OUT]):
                 _fold_row(
-                    params[layer[SHARED] + j * n_pad :],
-                    own[layer[ROW] :],
+                    tail(params, layer[SHARED] + j * n_pad),
+                    tail(own, layer[ROW]),
                     own[layer[COLUMN] + j],
                     layer[N_IN],
-                    target[layer[WEIGHT] + j * n_pad :],
+                    tail(target, layer[WEIGHT] + j * n_pad),
                 )
             _scaled_copy(
-                own[layer[OWN_BIAS] :], one, layer[N_OUT], target[layer[BIAS] :]
+                tail(own, layer[OWN_BIAS]), one, layer[N_OUT], tail(target, layer[BIAS])
             )
         head = plan.layers[plan.n_hidden]
         size = head[N_OUT] * head[N_PAD] + head[N_OUT_PAD]
-        _scaled_copy(own[head[OWN_WEIGHT] :], one, size, target[head[WEIGHT] :])
+        _scaled_copy(tail(own, head[OWN_WEIGHT]), one, size, tail(target, head[WEIGHT]))
 
 
 @helper
@@ -141,28 +146,33 @@ def _unfold_own(plan, params, grads, factors, gradient, thread, team):
     """Chain rule from the members' plain gradients to r, s, biases and heads."""
     for m in range(thread, plan.n_members, team):
         start = plan.shared_size + m * plan.own_size
-        own, target = params[start:], gradient[start:]
-        source, factor = grads[m * plan.member_size :], factors[m]
+        own, target = tail(params, start), tail(gradient, start)
+        source, factor = tail(grads, m * plan.member_size), factors[m]
         for i in range(plan.n_hidden):
             layer = plan.layers[i]
             n_pad = layer[N_PAD]
-            row, d_row = own[layer[ROW] :], target[layer[ROW] :]
+            row, d_row = tail(own, layer[ROW]), tail(target, layer[ROW])
             for k in range(n_pad):
                 d_row[k] = params.dtype.type(0)
             for j in range(layer[N_OUT]):
-                shared = params[layer[SHARED] + j * n_pad :]
-                d_plain = source[layer[WEIGHT] + j * n_pad :]
+                shared = tail(params, layer[SHARED] + j * n_pad)
+                d_plain = tail(source, layer[WEIGHT] + j * n_pad)
                 scale = factor * own[layer[COLUMN] + j]
                 _add_scaled_product(d_plain, shared, scale, n_pad, d_row)
                 target[layer[COLUMN] + j] = factor * _triple(
                     d_plain, shared, row, n_pad
                 )
             _scaled_copy(
-                source[layer[BIAS] :], factor, layer[N_OUT], target[layer[OWN_BIAS] :]
+                tail(source, layer[BIAS]),
+                factor,
+                layer[N_OUT],
+                tail(target, layer[OWN_BIAS]),
             )
         head = plan.layers[plan.n_hidden]
         size = head[N_OUT] * head[N_PAD] + head[N_OUT_PAD]
-        _scaled_copy(source[head[WEIGHT] :], factor, size, target[head[OWN_WEIGHT] :])
+        _scaled_copy(
+            tail(source, head[WEIGHT]), factor, size, tail(target, head[OWN_WEIGHT])
+        )
 
 
 @helper(fastmath={"contract", "reassoc", "nsz"})
@@ -181,14 +191,14 @@ def _unfold_shared(plan, params, grads, factors, gradient, thread, team):
         layer = plan.layers[i]
         n_pad = layer[N_PAD]
         for j in range(thread, layer[N_OUT], team):
-            target = gradient[layer[SHARED] + j * n_pad :]
+            target = tail(gradient, layer[SHARED] + j * n_pad)
             for k in range(n_pad):
                 target[k] = params.dtype.type(0)
             for m in range(plan.n_members):
-                own = params[plan.shared_size + m * plan.own_size :]
-                source = grads[m * plan.member_size + layer[WEIGHT] + j * n_pad :]
+                own = tail(params, plan.shared_size + m * plan.own_size)
+                source = tail(grads, m * plan.member_size + layer[WEIGHT] + j * n_pad)
                 scale = factors[m] * own[layer[COLUMN] + j]
-                _add_scaled_product(source, own[layer[ROW] :], scale, n_pad, target)
+                _add_scaled_product(source, tail(own, layer[ROW]), scale, n_pad, target)
 
 
 @helper
@@ -207,7 +217,7 @@ def unfold(plan, model, buffers, clip, thread, team, sync):
     for m in range(thread, plan.n_members, team):
         buffers.factors[m] = clip_factor(buffers.squares, m, clip)
     barrier(sync, team)
-    grads = buffers.gradients.reshape(-1)
+    grads = buffers.gradients
     _unfold_own(
         plan, model.params, grads, buffers.factors, model.gradient, thread, team
     )
@@ -220,12 +230,13 @@ def unfold(plan, model, buffers, clip, thread, team, sync):
 @helper
 def descend(model, gradient, factor, step, s, thread, team):
     """Take one step of Adam on this thread's chunks of the parameters."""
+    compact()
     kind, n_params = model.params.dtype.type, model.params.shape[0]
     for chunk in range(thread, (n_params + CHUNK - 1) // CHUNK, team):
         first = chunk * CHUNK
         _adam(
-            model.params[first :], gradient[first :], kind(factor),
-            model.m[first :], model.v[first :], model.decay[first :],
+            tail(model.params, first), tail(gradient, first), kind(factor),
+            tail(model.m, first), tail(model.v, first), tail(model.decay, first),
             min(CHUNK, n_params - first),
             kind(step.correction[s]), kind(step.shrink[s]),
         )  # fmt: skip

@@ -13,8 +13,6 @@ from numba import types
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array
 
-from skmdn._kernels.jit import helper
-
 ROOM = 16
 _PATIENCE = 4000  # about 2 microseconds a thousand; then leave the core to others
 CAN_YIELD = sys.platform != "win32"
@@ -51,8 +49,9 @@ def barrier(sync, n_threads):
         raise RuntimeError("a team of threads needs compiled kernels")
 
 
-@helper
 def _wait(sync, n_threads):
+    if n_threads == 1:
+        return
     generation = _atomic_load(sync, ROOM)
     if _atomic_add(sync, 0, 1) == n_threads - 1:
         _atomic_add(sync, 0, -n_threads)
@@ -65,10 +64,6 @@ def _wait(sync, n_threads):
             _sched_yield()
 
 
-@overload(barrier)
+@overload(barrier, jit_options={"_nrt": False, "error_model": "numpy"})
 def _overload_barrier(sync, n_threads):
-    def compiled_barrier(sync, n_threads):
-        if n_threads > 1:
-            _wait(sync, n_threads)
-
-    return compiled_barrier
+    return _wait

@@ -10,8 +10,9 @@ holds no state and starts no thread, so results never depend on a BLAS and its p
 The vector length is the machine's, found once at import; LLVM legalises it anywhere.
 """
 
+from functools import partial
+
 import llvmlite.binding as llvm
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -171,8 +172,10 @@ def _get_gemm(module, element):
     function, is_new = _define(
         module,
         f"skmdn_gemm_{element}",
-        [*(pointer, _INT, pointer, _INT, _INT, pointer, _INT), *[_INT] * 3]
-        + [pointer, _INT],
+        [
+            *(pointer, _INT, pointer, _INT, _INT, pointer, _INT),
+            *(_INT, _INT, _INT, pointer, _INT),
+        ],
     )
     if not is_new:
         return function
@@ -293,35 +296,45 @@ def _high(n, half):
 
 
 @intrinsic
-def _transpose_square(typingctx, source, s0, lds, target, t0, ldt):
-    """Transpose one square of vector length: a butterfly of two-source shuffles."""
+def _transpose_tiles(typingctx, source, s0, lds, n_rows, n_columns, target, t0, ldt):
+    """Transpose squares of vector length: a butterfly of two-source shuffles."""
     index = types.intp
-    signature = types.void(source, index, index, target, index, index)
+    signature = types.void(
+        *(source, index, index, index, index, target, index, index),
+    )
 
     def codegen(context, builder, signature, args):
-        kinds = signature.args
-        element = context.get_data_type(kinds[0].dtype)
+        element = context.get_data_type(signature.args[0].dtype)
         vectors = _Vectors(builder, element)
         n = vectors.length
         source, target = (
-            make_array(kinds[j])(context, builder, args[j]).data for j in (0, 3)
+            _data(context, builder, signature.args[j], args[j], args[j + 1])
+            for j in (0, 5)
         )
-        s0, lds, t0, ldt = (args[j] for j in (1, 2, 4, 5))
+        lds, n_rows, n_columns, ldt = (args[j] for j in (2, 3, 4, 7))
 
-        def row(pointer, start, stride, r):
-            step = builder.mul(ir.Constant(_INT, r), stride)
-            return builder.gep(pointer, [builder.add(start, step)])
+        def row(pointer, stride, i, j):
+            return builder.gep(pointer, [builder.add(builder.mul(i, stride), j)])
 
-        rows = [vectors.load(row(source, s0, lds, r)) for r in range(n)]
-        half = n // 2
-        while half:
-            for i in (i for i in range(n) if not i & half):
-                a, b = rows[i], rows[i + half]
-                rows[i] = vectors.shuffle(a, b, _low(n, half))
-                rows[i + half] = vectors.shuffle(a, b, _high(n, half))
-            half //= 2
-        for r in range(n):
-            vectors.store(rows[r], row(target, t0, ldt, r))
+        def square(i, j):
+            number = [_constant(r) for r in range(n)]
+            rows = [
+                vectors.load(row(source, lds, builder.add(i, r), j)) for r in number
+            ]
+            half = n // 2
+            while half:
+                for r in (r for r in range(n) if not r & half):
+                    a, b = rows[r], rows[r + half]
+                    rows[r] = vectors.shuffle(a, b, _low(n, half))
+                    rows[r + half] = vectors.shuffle(a, b, _high(n, half))
+                half //= 2
+            for r, value in zip(number, rows, strict=True):
+                vectors.store(value, row(target, ldt, builder.add(j, r), i))
+
+        step, zero = _constant(n), _constant(0)
+        loop = partial(cgutils.for_range_slice, builder, zero, step=step, intp=_INT)
+        with loop(stop=n_rows) as (i, _), loop(stop=n_columns) as (j, _):
+            square(i, j)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -334,61 +347,61 @@ def transpose(source, s0, lds, n_rows, n_columns, target, t0, ldt):
             target[t0 + j * ldt + i] = source[s0 + i * lds + j]
 
 
-def _transpose_tiles(source, s0, lds, n_rows, n_columns, target, t0, ldt):
-    length = VECTOR_BYTES // source.itemsize
-    for i in range(0, n_rows, length):
-        for j in range(0, n_columns, length):
-            _transpose_square(
-                source, s0 + i * lds + j, lds, target, t0 + j * ldt + i, ldt
-            )
-
-
 @overload(transpose, jit_options={"error_model": "numpy"})
 def _overload_transpose(source, s0, lds, n_rows, n_columns, target, t0, ldt):
-    return _transpose_tiles if USE_TILES else transpose
+    if not USE_TILES:
+        return transpose
+
+    def tiles(source, s0, lds, n_rows, n_columns, target, t0, ldt):
+        _transpose_tiles(source, s0, lds, n_rows, n_columns, target, t0, ldt)
+
+    return tiles
 
 
 @intrinsic
-def _sum_square(typingctx, source, s0, lds, n_columns, target, t0, add):
+def _row_sums_tiles(typingctx, source, s0, lds, n_rows, n_columns, target, t0, add):
     """Sum as many rows as a vector has lanes: the butterfly again, with additions."""
     index = types.intp
-    signature = types.void(source, index, index, index, target, index, types.boolean)
+    signature = types.void(
+        *(source, index, index, index, index, target, index, types.boolean),
+    )
 
     def codegen(context, builder, signature, args):
-        kinds = signature.args
-        element = context.get_data_type(kinds[0].dtype)
+        element = context.get_data_type(signature.args[0].dtype)
         vectors = _Vectors(builder, element)
         n = vectors.length
         source, target = (
-            make_array(kinds[j])(context, builder, args[j]).data for j in (0, 4)
+            _data(context, builder, signature.args[j], args[j], args[j + 1])
+            for j in (0, 5)
         )
-        _, s0, lds, n_columns, _, t0, add = args
-        zero = ir.Constant(vectors.type, [0.0] * n)
-        cells = [cgutils.alloca_once_value(builder, zero) for _ in range(n)]
-        step = ir.Constant(_INT, n)
-        with cgutils.for_range_slice(
-            builder, ir.Constant(_INT, 0), n_columns, step, intp=_INT
-        ) as (j, _count):
-            for r in range(n):
-                offset = builder.mul(ir.Constant(_INT, r), lds)
-                offset = builder.add(builder.add(s0, offset), j)
-                value = vectors.load(builder.gep(source, [offset]))
-                total = builder.fadd(builder.load(cells[r]), value)
-                builder.store(total, cells[r])
-        rows = [builder.load(cell) for cell in cells]
-        half = n // 2
-        while half:
-            rows = [
-                builder.fadd(
-                    vectors.shuffle(rows[i], rows[i + half], _low(n, half)),
-                    vectors.shuffle(rows[i], rows[i + half], _high(n, half)),
-                )
-                for i in range(half)
-            ]
-            half //= 2
-        place = builder.gep(target, [t0])
-        old = builder.select(add, vectors.load(place), zero)
-        vectors.store(builder.fadd(old, rows[0]), place)
+        lds, n_rows, n_columns, add = (args[j] for j in (2, 3, 4, 7))
+        empty = ir.Constant(vectors.type, [0.0] * n)
+        cells = [cgutils.alloca_once(builder, vectors.type) for _ in range(n)]
+        step, zero = _constant(n), _constant(0)
+        loop = partial(cgutils.for_range_slice, builder, zero, step=step, intp=_INT)
+        with loop(stop=n_rows) as (i, _):
+            for cell in cells:
+                builder.store(empty, cell)
+            with loop(stop=n_columns) as (j, _):
+                for r, cell in enumerate(cells):
+                    offset = builder.mul(builder.add(i, _constant(r)), lds)
+                    place = builder.gep(source, [builder.add(offset, j)])
+                    total = builder.fadd(builder.load(cell), vectors.load(place))
+                    builder.store(total, cell)
+            rows = [builder.load(cell) for cell in cells]
+            half = n // 2
+            while half:
+                rows = [
+                    builder.fadd(
+                        vectors.shuffle(rows[r], rows[r + half], _low(n, half)),
+                        vectors.shuffle(rows[r], rows[r + half], _high(n, half)),
+                    )
+                    for r in range(half)
+                ]
+                half //= 2
+            place = builder.gep(target, [i])
+            old = builder.select(add, vectors.load(place), empty)
+            vectors.store(builder.fadd(old, rows[0]), place)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -403,20 +416,12 @@ def row_sums(source, s0, lds, n_rows, n_columns, target, t0, add):
         target[t0 + i] = target[t0 + i] + total if add else total
 
 
-def _row_sums_tiles(source, s0, lds, n_rows, n_columns, target, t0, add):
-    length = VECTOR_BYTES // source.itemsize
-    for i in range(0, n_rows, length):
-        _sum_square(source, s0 + i * lds, lds, n_columns, target, t0 + i, add)
-
-
 @overload(row_sums, jit_options={"error_model": "numpy"})
 def _overload_row_sums(source, s0, lds, n_rows, n_columns, target, t0, add):
-    return _row_sums_tiles if USE_TILES else row_sums
+    if not USE_TILES:
+        return row_sums
 
+    def tiles(source, s0, lds, n_rows, n_columns, target, t0, add):
+        _row_sums_tiles(source, s0, lds, n_rows, n_columns, target, t0, add)
 
-def aligned(n, dtype):
-    """Return zeros whose first element starts a cache line: no load crosses two."""
-    dtype = np.dtype(dtype)
-    raw = np.zeros(n * dtype.itemsize + 64, dtype=np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + n * dtype.itemsize].view(dtype)
+    return tiles

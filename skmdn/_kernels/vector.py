@@ -19,7 +19,14 @@ from numba.extending import intrinsic, overload
 from skmdn._kernels import vector64
 from skmdn._kernels.jit import JIT
 
-_FLAGS = {"fastmath": {"contract"}, "error_model": "numpy"}
+# Contraction only where reassociation or a reciprocal would break the bit tricks.
+_EXACT = {
+    "fastmath": {"contract"},
+    "error_model": "numpy",
+    "_nrt": False,
+    "forceinline": True,  # or no loop over them becomes vector code
+}
+_LOOP = {**_EXACT, "fastmath": {"contract", "nsz", "arcp"}}
 _f4, _i4 = np.float32, np.int32
 
 
@@ -49,6 +56,20 @@ def _wide_vectors(typingctx):
 
     def codegen(context, builder, signature, args):
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        for argument in builder.function.args:
+            if isinstance(argument.type, ir.PointerType):
+                argument.add_attribute("noalias")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def _compact(typingctx):
+    """Ask LLVM for small code in the calling function: it steers, others compute."""
+
+    def codegen(context, builder, signature, args):
+        builder.function.attributes.add("optsize")
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -60,6 +81,7 @@ def _no_effect(*args):
 
 # Called directly: inside another helper the attribute would not reach the kernel.
 wide_vectors = _wide_vectors if JIT else _no_effect
+compact = _compact if JIT else _no_effect
 
 
 @intrinsic
@@ -107,26 +129,9 @@ def _restore_denormals(typingctx, old):
     return types.void(types.uint32), codegen
 
 
-def flush_denormals():
-    """Treat denormals as zero in this thread: they cost an Intel core a factor of 3.
-
-    Returns the state that `restore_denormals` takes.
-    """
-    return np.uint32(0)
-
-
-def restore_denormals(state):
-    """Undo `flush_denormals`."""
-
-
-@overload(flush_denormals)
-def _overload_flush_denormals():
-    return lambda: _flush_denormals()
-
-
-@overload(restore_denormals)
-def _overload_restore_denormals(state):
-    return lambda state: _restore_denormals(state)
+# Denormals cost an Intel core a factor of 3: zero for this thread until restored.
+flush_denormals = _flush_denormals if JIT else _no_effect
+restore_denormals = _restore_denormals if JIT else _no_effect
 
 
 # --- exp --------------------------------------------------------------------------
@@ -170,7 +175,7 @@ def exp(x):
     return np.exp(x)
 
 
-@overload(exp, jit_options=_FLAGS)
+@overload(exp, jit_options=_EXACT)
 def _overload_exp(x):
     if x == types.float32:
         return _exp32
@@ -223,7 +228,7 @@ def log(x):
     return np.log(x)
 
 
-@overload(log, jit_options=_FLAGS)
+@overload(log, jit_options=_EXACT)
 def _overload_log(x):
     if x == types.float32:
         return _log32
@@ -243,7 +248,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-@overload(sigmoid, jit_options={"fastmath": {"contract", "arcp"}})
+@overload(sigmoid, jit_options=_LOOP)
 def _overload_sigmoid(x):
     return _sigmoid_any
 
@@ -300,7 +305,7 @@ def tanh(x):
     return np.tanh(x)
 
 
-@overload(tanh, jit_options={"fastmath": {"contract", "arcp"}})
+@overload(tanh, jit_options=_LOOP)
 def _overload_tanh(x):
     return _tanh32 if x == types.float32 else _tanh64
 
@@ -324,6 +329,6 @@ def rsqrt(x):
     return 1 / np.sqrt(x)
 
 
-@overload(rsqrt, jit_options=_FLAGS)
+@overload(rsqrt, jit_options=_EXACT)
 def _overload_rsqrt(x):
     return _rsqrt32 if x == types.float32 else rsqrt
