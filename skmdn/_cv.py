@@ -11,6 +11,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn._crossfit import fit_fold, run_tasks, splits
+from skmdn._discrete import warn_if_discrete
 from skmdn._distribution.checks import new_generator
 from skmdn._ensemble import Ensemble
 from skmdn._estimator import MDNRegressor
@@ -210,6 +211,11 @@ class MDNRegressorCV(DistributionRegressor):
         ------
         ValueError
             For data or parameters that cannot be used; an earlier fit is then kept.
+
+        Warns
+        -----
+        UserWarning
+            For discrete targets, where the CRPS is the score to read.
         """
         check_device(self.device)
         table = check_table(self, X, y, sample_weight, reset=True)
@@ -222,6 +228,7 @@ class MDNRegressorCV(DistributionRegressor):
                 f"MDNRegressorCV needs at least 2 distinct rows, got n_samples = "
                 f"{len(rows[0])}."
             )
+        warn_if_discrete(*rows[1:])
         parts = splits(self.cv, rows, groups, rng)
         seeds = rng.randint(2**31 - 1, size=len(parts))
         candidates = self._candidates()
