@@ -104,6 +104,8 @@ class MDNRegressorCV(DistributionRegressor):
         Only if the inputs have names.
     n_iter_ : int
         Greatest number of epochs of a fold of the chosen candidate.
+    loss_curve_, validation_scores_ : list of list of float
+        Those of `MDNRegressor`, for every fold of the chosen candidate.
 
     See Also
     --------
@@ -324,6 +326,8 @@ class MDNRegressorCV(DistributionRegressor):
             "_y_ndim": table.y_ndim,
             "n_outputs_": table.Y.shape[1],
             "n_iter_": max(fold.n_iter for fold in chosen),
+            "loss_curve_": [fold.losses for fold in chosen],
+            "validation_scores_": [fold.scores for fold in chosen],
             "best_params_": candidates[best],
             "best_score_": float(mean[best]),
             "cv_results_": _results(candidates, scores),
