@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import check_cv
 
-from skmdn._fitting import start_model, training_options
+from skmdn._fitting import start_model, training_options, unscaled_curves
 from skmdn._holdout import count_units, divide, hold_out_folds, hold_out_part
 from skmdn._model import Model
 from skmdn._scaling import merge_duplicates
@@ -28,6 +28,8 @@ class Fold(NamedTuple):
     held_out: tuple  # X, Y, sample_weight
     rows: np.ndarray  # their numbers
     n_iter: int
+    losses: list
+    scores: list
 
 
 def splits(cv, rows, groups, rng):
@@ -84,7 +86,8 @@ def fit_fold(estimator, split, seed):
         rng,
     )
     fitted = model._replace(params=state.params)
-    return Fold(fitted, held_out, split[1][3], history.n_iter)
+    curves = unscaled_curves(model, history.loss_curve, history.validation_scores)
+    return Fold(fitted, held_out, split[1][3], history.n_iter, *curves)
 
 
 def run_tasks(task, arguments, n_jobs, progress=None):

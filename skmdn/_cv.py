@@ -11,6 +11,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn._crossfit import fit_fold, run_tasks, splits
+from skmdn._discrete import warn_if_discrete
 from skmdn._distribution.checks import new_generator
 from skmdn._ensemble import Ensemble
 from skmdn._estimator import MDNRegressor
@@ -103,6 +104,8 @@ class MDNRegressorCV(DistributionRegressor):
         Only if the inputs have names.
     n_iter_ : int
         Greatest number of epochs of a fold of the chosen candidate.
+    loss_curve_, validation_scores_ : list of list of float
+        Those of `MDNRegressor`, for every fold of the chosen candidate.
 
     See Also
     --------
@@ -210,6 +213,11 @@ class MDNRegressorCV(DistributionRegressor):
         ------
         ValueError
             For data or parameters that cannot be used; an earlier fit is then kept.
+
+        Warns
+        -----
+        UserWarning
+            For discrete targets, where the CRPS is the score to read.
         """
         check_device(self.device)
         table = check_table(self, X, y, sample_weight, reset=True)
@@ -222,6 +230,7 @@ class MDNRegressorCV(DistributionRegressor):
                 f"MDNRegressorCV needs at least 2 distinct rows, got n_samples = "
                 f"{len(rows[0])}."
             )
+        warn_if_discrete(*rows[1:])
         parts = splits(self.cv, rows, groups, rng)
         seeds = rng.randint(2**31 - 1, size=len(parts))
         candidates = self._candidates()
@@ -317,6 +326,8 @@ class MDNRegressorCV(DistributionRegressor):
             "_y_ndim": table.y_ndim,
             "n_outputs_": table.Y.shape[1],
             "n_iter_": max(fold.n_iter for fold in chosen),
+            "loss_curve_": [fold.losses for fold in chosen],
+            "validation_scores_": [fold.scores for fold in chosen],
             "best_params_": candidates[best],
             "best_score_": float(mean[best]),
             "cv_results_": _results(candidates, scores),

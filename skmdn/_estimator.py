@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn._components import COMPONENTS
+from skmdn._discrete import warn_if_discrete
 from skmdn._distribution.checks import new_generator
 from skmdn._fitting import (
     check_device,
@@ -256,12 +257,18 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         ------
         ValueError
             For data or parameters that cannot be used; an earlier fit is then kept.
+
+        Warns
+        -----
+        UserWarning
+            For discrete targets, where the CRPS is the score to read.
         """
         check_device(self.device)
         previous = Model.of(self) if self.warm_start and is_fitted(self) else None
         table = check_table(self, X, y, sample_weight, reset=previous is None)
         rng = new_generator(self.random_state)
         rows = merge_duplicates(*table[:3])
+        warn_if_discrete(*rows[1:])
         training, validation = hold_out(self, rows, table, X_val, y_val, rng)
         model = start_model(self, training, previous, rng)
         options = training_options(self, model, n=len(rows[0]))

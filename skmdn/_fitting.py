@@ -107,9 +107,7 @@ def fitted_attributes(estimator, table, model, continued, params, losses, scores
     losses, scores : list of float
         Of every epoch, for the scaled targets.
     """
-    log_jacobian = model.scaling.log_jacobian
-    losses = [loss + log_jacobian for loss in losses]
-    scores = [score - log_jacobian for score in scores]
+    losses, scores = unscaled_curves(model, losses, scores)
     best = max(scores, default=None)
     if continued:
         losses = estimator.loss_curve_ + losses
@@ -125,6 +123,13 @@ def fitted_attributes(estimator, table, model, continued, params, losses, scores
         "validation_scores_": scores or None,
         "best_validation_score_": best,
     }
+
+
+def unscaled_curves(model, losses, scores):
+    """Losses and log-likelihoods of scaled targets, in the units of the targets."""
+    log_jacobian = model.scaling.log_jacobian
+    losses = [loss + log_jacobian for loss in losses]
+    return losses, [score - log_jacobian for score in scores]
 
 
 def _layer_sizes(sizes):

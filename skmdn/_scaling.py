@@ -70,7 +70,7 @@ def weighted_quantile(a, q, sample_weight):
     return np.where(lower == upper, lower, 0.5 * lower + 0.5 * upper)
 
 
-def _weighted_std(x, sample_weight):
+def weighted_std(x, sample_weight):
     """Return the standard deviation, safe from overflow at any magnitude."""
     unit = np.abs(x).max()
     if unit == 0.0:
@@ -92,11 +92,11 @@ def _center_and_spread(x, sample_weight):
     with np.errstate(over="ignore"):
         iqr = q3 - q1
     if iqr > 0:
-        spread = min(_weighted_std(x, sample_weight), iqr / NORMAL_IQR)
+        spread = min(weighted_std(x, sample_weight), iqr / NORMAL_IQR)
         return center, spread
     # More than half of the rows are equal: let the others decide, without the extremes.
-    spread = _weighted_std(np.clip(x, low, high), sample_weight)
-    return center, spread if spread > 0 else _weighted_std(x, sample_weight)
+    spread = weighted_std(np.clip(x, low, high), sample_weight)
+    return center, spread if spread > 0 else weighted_std(x, sample_weight)
 
 
 class InputView(NamedTuple):

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmdn import MDNRegressor
+from skmdn import MDNRegressor, MDNRegressorCV
 from skmdn.calibration import ConformalMDNRegressor
 from skmdn.inspection import (
     ComponentDisplay,
@@ -341,6 +341,25 @@ def test_training_curves_of_an_estimator_inside_others():
     assert display.best_marker_.get_xdata().item() == best
     with pytest.raises(TypeError, match="Branches has no loss_curve_"):
         TrainingCurveDisplay.from_estimator(Branches().fit(X, X))
+
+
+def test_training_curve_of_every_fold(data):
+    _, X, y = data
+    mdn = MDNRegressorCV(
+        1, cv=3, n_estimators=1, hidden_layer_sizes=4, max_iter=6, random_state=0
+    )
+    display = TrainingCurveDisplay.from_estimator(mdn.fit(X, y))
+    epochs, training = display.training_line_.get_data()
+    assert np.isnan(epochs).sum() == 2  # The gaps between three curves.
+    np.testing.assert_array_equal(
+        training[~np.isnan(training)], -np.concatenate(mdn.loss_curve_)
+    )
+    scores = display.validation_line_.get_ydata()
+    np.testing.assert_array_equal(
+        scores[~np.isnan(scores)], np.concatenate(mdn.validation_scores_)
+    )
+    best = [max(fold) for fold in mdn.validation_scores_]
+    np.testing.assert_array_equal(display.best_marker_.get_ydata(), best)
 
 
 def test_training_curve_without_validation():

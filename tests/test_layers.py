@@ -17,7 +17,7 @@ LAYERS = (
     ("_auto", "_holdout", "_kernels", "_versions", "datasets"),
     ("_components",),
     ("_network", "_scaling"),
-    ("_distribution", "_training"),
+    ("_discrete", "_distribution", "_training"),
     ("distribution",),
     ("_ensemble", "_model", "_sklearn"),
     ("_fitting", "_predict_dist", "_predictor", "_watch"),

@@ -15,20 +15,20 @@ class TrainingCurveDisplay:
 
     Parameters
     ----------
-    loss_curve : array-like of shape (n_iter,)
+    loss_curve : array-like of shape (n_iter,), or list of such
         Negative log-likelihood of the training rows during every epoch, in nats per
-        row.
-    validation_scores : array-like of shape (n_iter,), default=None
+        row; a list has one for every fold.
+    validation_scores : array-like of shape (n_iter,), or list of such, default=None
         Log-likelihood of the held-out rows after every epoch, in nats per row.
 
     Attributes
     ----------
     training_line_ : Line2D
-        Log-likelihood of the training rows.
+        Log-likelihood of the training rows, of all folds in one line with gaps.
     validation_line_ : Line2D or None
         Log-likelihood of the held-out rows.
     best_marker_ : Line2D or None
-        The epoch with the best validation score, whose parameters are kept.
+        The epochs with the best validation scores, whose parameters are kept.
     ax_ : Axes
         The axes.
     figure_ : Figure
@@ -51,7 +51,7 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         estimator : estimator instance
-            Fitted `MDNRegressor`, or pipeline or search around one.
+            Fitted `MDNRegressor` or `MDNRegressorCV`, or pipeline or search around one.
         ax : matplotlib Axes, default=None
             None makes a figure.
         **kwargs
@@ -73,7 +73,7 @@ class TrainingCurveDisplay:
         if not hasattr(network, "loss_curve_"):
             raise TypeError(
                 f"{type(network).__name__} has no loss_curve_: expected a fitted "
-                "MDNRegressor, or a pipeline or search around one."
+                "MDNRegressor or MDNRegressorCV, or a pipeline or search around one."
             )
         scores = getattr(network, "validation_scores_", None)
         return cls(network.loss_curve_, scores).plot(ax, **kwargs)
@@ -99,27 +99,44 @@ class TrainingCurveDisplay:
         """
         ax = one_axes(ax)
         style = {"linewidth": 1.2} | (line_kwargs or {})
-        training = -np.asarray(self.loss_curve, dtype=np.float64)
-        epochs = np.arange(1, len(training) + 1)
+        losses = _curves(self.loss_curve)
+        epochs = [np.arange(1, len(loss) + 1) for loss in losses]
         (self.training_line_,) = ax.plot(
-            epochs, training, **({"color": BLUE, "label": "training"} | style)
+            _joined(epochs),
+            -_joined(losses),
+            **({"color": BLUE, "label": "training"} | style),
         )
         self.validation_line_ = self.best_marker_ = None
         if self.validation_scores is not None:
-            scores = np.asarray(self.validation_scores, dtype=np.float64)
+            scores = _curves(self.validation_scores)
             # Scores of a later stage may begin after training without validation rows.
-            epochs = epochs[len(epochs) - len(scores) :]
+            epochs = [e[len(e) - len(s) :] for e, s in zip(epochs, scores, strict=True)]
             (self.validation_line_,) = ax.plot(
-                epochs, scores, **({"color": ORANGE, "label": "validation"} | style)
+                _joined(epochs),
+                _joined(scores),
+                **({"color": ORANGE, "label": "validation"} | style),
             )
-            best = scores.argmax()
+            best = [
+                (e[s.argmax()], s.max()) for e, s in zip(epochs, scores, strict=True)
+            ]
             (self.best_marker_,) = ax.plot(
-                epochs[best], scores[best], "o", color=ORANGE, label="best epoch"
+                *np.transpose(best), "o", color=ORANGE, label="best epoch"
             )
         ax.set(xlabel="epoch", ylabel="log-likelihood per row (nats)")
         legend_above(ax, n_cols=3)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _curves(values):
+    """One curve, or one for every fold, as a list of arrays."""
+    curves = [values] if np.ndim(values[0]) == 0 else values
+    return [np.asarray(curve, dtype=np.float64) for curve in curves]
+
+
+def _joined(curves):
+    """One array of all curves; nan, which is not drawn, parts them."""
+    return np.concatenate([part for c in curves for part in ([np.nan], c)][1:])
 
 
 def _innermost(estimator):

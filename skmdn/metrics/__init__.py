@@ -11,6 +11,7 @@ from skmdn.metrics._calibration import (
     coverage_score,
     pit_values,
 )
+from skmdn.metrics._report import density_report
 from skmdn.metrics._scorers import (
     coverage_scorer,
     log_likelihood_scorer,
@@ -31,6 +32,7 @@ __all__ = [
     "coverage_score",
     "coverage_scorer",
     "crps_score",
+    "density_report",
     "energy_score",
     "interval_score",
     "log_likelihood_score",

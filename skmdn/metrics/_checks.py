@@ -5,7 +5,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 
-def check_rows(y_true, dist, method):
+def check_rows(y_true, dist, method, name="y_true"):
     """Validate targets against the distribution that was predicted for them.
 
     Parameters
@@ -14,6 +14,8 @@ def check_rows(y_true, dist, method):
     dist : MixtureDistribution or the like
     method : str
         The method of `dist` that the metric needs.
+    name : str, default="y_true"
+        What the caller calls the targets.
 
     Returns
     -------
@@ -32,12 +34,12 @@ def check_rows(y_true, dist, method):
             f"dist must be a distribution with the method {method!r}, as predict_dist "
             f"returns it; got {type(dist).__name__}."
         )
-    y = check_array(y_true, ensure_2d=False, dtype=np.float64, input_name="y_true")
+    y = check_array(y_true, ensure_2d=False, dtype=np.float64, input_name=name)
     if len(y) != len(dist):
-        raise ValueError(f"y_true has {len(y)} rows, dist has {len(dist)}.")
+        raise ValueError(f"{name} has {len(y)} rows, dist has {len(dist)}.")
     n_outputs = 1 if y.ndim == 1 else y.shape[1]
     if n_outputs != dist.n_outputs:
-        raise ValueError(f"y_true has {n_outputs} outputs, dist has {dist.n_outputs}.")
+        raise ValueError(f"{name} has {n_outputs} outputs, dist has {dist.n_outputs}.")
     return y[:, 0] if y.ndim == 2 and n_outputs == 1 else y
 
 

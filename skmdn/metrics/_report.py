@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Everything that says whether to trust a fit, in one table."""
+
+import textwrap
+
+import numpy as np
+from scipy import special
+
+from skmdn._discrete import discrete_message, discrete_outputs
+from skmdn._predict_dist import predict_dist
+from skmdn._scaling import TargetScaling, weighted_std
+from skmdn.distribution import MixtureDistribution
+from skmdn.metrics._calibration import coverage_score, pit_values
+from skmdn.metrics._checks import check_rows, normalised_weight
+from skmdn.metrics._scores import crps_score, log_likelihood_score
+
+_COVERAGES = {"coverage_50": 0.5, "coverage_90": 0.9}
+# A component with less than this part of an equal share of the weight is not used.
+_UNUSED = 0.01
+# Scales below this part of the targets' scale are a finding where this part of the
+# weight is on them. Calibrated fits do so without noise only, over-fitted ones often.
+_NARROW, _NARROW_WEIGHT = 0.01, 0.1
+# Standard errors between a coverage and its nominal value that chance does not explain.
+_ERRORS = 3
+# How many of the greatest weights of components are shown.
+_SHOWN = 4
+# What is shown of every output.
+_LINES = (
+    ("CRPS, units of y", "crps"),
+    ("coverage of 50 %", "coverage_50"),
+    ("coverage of 90 %", "coverage_90"),
+    ("PIT distance from uniform", "pit_distance"),
+    ("narrowest scale / that of y", "narrowest_scale"),
+    ("weight on scales below 0.01", "narrow_weight"),
+)
+
+
+def density_report(estimator, X, y, *, sample_weight=None, output_dict=False):
+    r"""Scores, calibration and components of a fit, and what is wrong with it.
+
+    Judge rows that the estimator was not fitted to: over-fitting cannot be seen in the
+    others.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted; whatever `skmdn.predict_dist` gives a mixture for: `MDNRegressor`,
+        `MDNRegressorCV`, or a pipeline, search or transformed-target regressor around
+        one.
+    X : array-like of shape (n_samples, n_features)
+        Inputs.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Observed targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows; those of zero weight are left out.
+    output_dict : bool, default=False
+        Whether to return the numbers instead of a text.
+
+    Returns
+    -------
+    report : str or dict
+        The dict has the keys
+
+        - "n_samples": rows of positive weight;
+        - "log_likelihood", "log_likelihood_error": mean in nats per row and its
+          standard error, "worst_logpdf": the smallest of a row;
+        - "gaussian_log_likelihood": that of normal distributions with the means and
+          standard deviations of these targets, independent of X;
+        - "n_components", "n_effective_components": the exponential of the entropy of a
+          row's weights, mean over the rows (an ensemble counts the components of all
+          members); "n_unused_components": those with less than a hundredth of an equal
+          share of the weight; "component_weights": the mean weight of each;
+        - "outputs": for every output a dict of "crps", "coverage_50" and "coverage_90"
+          of the central intervals, "pit_distance": the Kolmogorov-Smirnov distance of
+          the PIT values from uniform ones, "narrowest_scale": of a component in use,
+          and "narrow_weight": the weight on components narrower than 0.01, both in
+          units of the (robust) standard deviation of the targets;
+        - "findings": sentences on what is wrong; the list is empty if nothing was
+          found.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` predicts no mixtures.
+    ValueError
+        If `y` is not finite or does not fit `X`, or no weight is positive.
+
+    See Also
+    --------
+    skmdn.inspection.PITDisplay : Calibration as a picture.
+    sklearn.metrics.classification_report : The like for classifiers.
+
+    Notes
+    -----
+    A coverage is a finding if it is more than three binomial standard errors away from
+    its nominal value, the number of rows being :math:`(\sum w)^2 / \sum w^2` [1]_.
+    `MDNRegressorCV` and `skmdn.calibration` correct it. For discrete targets it is
+    none: an interval holds all of an atom at its end, or nothing.
+
+    References
+    ----------
+    .. [1] L. Kish, "Survey sampling", Wiley, 1965.
+
+    Examples
+    --------
+    >>> from skmdn import MDNRegressor
+    >>> from skmdn.datasets import make_heteroscedastic
+    >>> from skmdn.metrics import density_report
+    >>> X, y = make_heteroscedastic(600, random_state=0)
+    >>> mdn = MDNRegressor(2, random_state=0).fit(X[:500], y[:500])
+    >>> text = density_report(mdn, X[500:], y[500:])
+    >>> print(text.splitlines()[0])
+    rows                                100
+    >>> numbers = density_report(mdn, X[500:], y[500:], output_dict=True)
+    >>> numbers["log_likelihood"] > numbers["gaussian_log_likelihood"]
+    True
+    """
+    dist = predict_dist(estimator, X)
+    y = check_rows(y, dist, "logpdf", name="y")
+    weight = normalised_weight(sample_weight, len(y))
+    used = weight > 0
+    dist, y, weight = dist[used], y[used], weight[used]
+    Y = y.reshape(len(y), -1)
+    outputs = [
+        _describe_output(Y[:, j], dist.marginal(j), weight) for j in range(Y.shape[1])
+    ]
+    report = {
+        "n_samples": len(y),
+        **_describe_likelihood(y, dist, weight),
+        "gaussian_log_likelihood": _gaussian_log_likelihood(Y, weight),
+        **_describe_components(dist.weights, weight),
+        "outputs": outputs,
+        "findings": _findings(Y, weight, outputs),
+    }
+    return report if output_dict else _as_text(report)
+
+
+def _n_effective(weight):
+    """Rows that equally weighted data of the same precision would have (Kish 1965)."""
+    return 1 / np.sum(weight**2)
+
+
+def _describe_likelihood(y, dist, weight):
+    logpdf = dist.logpdf(y)
+    degrees = _n_effective(weight) - 1
+    error = weighted_std(logpdf, weight) / np.sqrt(degrees) if degrees > 0 else np.nan
+    return {
+        "log_likelihood": log_likelihood_score(y, dist, sample_weight=weight),
+        "log_likelihood_error": float(error),
+        "worst_logpdf": float(logpdf.min()),
+    }
+
+
+def _gaussian_log_likelihood(Y, weight):
+    """Of the normal distribution that has the moments of the targets themselves."""
+    scales = np.array([weighted_std(column, weight) for column in Y.T])
+    if not scales.all():
+        return np.inf
+    # The same for all rows, with an axis for its one component.
+    shape = (len(Y), 1) if Y.shape[1] == 1 else (len(Y), 1, Y.shape[1])
+    means, scales = np.resize(weight @ Y, shape), np.resize(scales, shape)
+    gaussian = MixtureDistribution(np.ones((len(Y), 1)), means, scales)
+    return log_likelihood_score(Y, gaussian, sample_weight=weight)
+
+
+def _describe_components(weights, sample_weight):
+    usage = sample_weight @ weights
+    effective = np.exp(special.entr(weights).sum(axis=1))
+    return {
+        "n_components": len(usage),
+        "n_effective_components": float(sample_weight @ effective),
+        "n_unused_components": int(np.sum(usage < _UNUSED / len(usage))),
+        "component_weights": usage,
+    }
+
+
+def _describe_output(y, dist, weight):
+    scaling = TargetScaling.fit(y[:, None], weight)
+    scales = dist.scales.reshape(dist.weights.shape) / np.abs(scaling.scale)
+    in_use = dist.weights >= _UNUSED / dist.n_components
+    narrow = np.sum(dist.weights * (scales < _NARROW), axis=1)
+    coverages = {
+        key: coverage_score(y, dist, nominal, sample_weight=weight)
+        for key, nominal in _COVERAGES.items()
+    }
+    return {
+        "crps": crps_score(y, dist, sample_weight=weight),
+        **coverages,
+        "pit_distance": _distance_to_uniform(pit_values(y, dist), weight),
+        "narrowest_scale": float(scales[in_use].min()),
+        "narrow_weight": float(weight @ narrow),
+    }
+
+
+def _distance_to_uniform(values, weight):
+    """Kolmogorov-Smirnov distance, above and below every step of the weighted cdf."""
+    order = np.argsort(values)
+    values, weight = values[order], weight[order]
+    cdf = np.cumsum(weight)
+    return float(max(np.max(cdf - values), np.max(values - (cdf - weight))))
+
+
+def _findings(Y, weight, outputs):
+    discrete = discrete_outputs(Y, weight)
+    findings = []
+    if len(discrete):
+        findings.append(discrete_message(discrete, len(outputs)))
+    for j, output in enumerate(outputs):
+        if j not in discrete and Y[:, j].min() < Y[:, j].max():
+            found = _output_findings(output, _n_effective(weight))
+            name = f"Output {j}: " if len(outputs) > 1 else ""
+            findings += [name + sentence for sentence in found]
+    return findings
+
+
+def _output_findings(output, n):
+    """Sentences on one output that varies and is not discrete, given by `n` rows."""
+    too_narrow = False
+    for key, nominal in _COVERAGES.items():
+        reached = output[key]
+        excess = (reached - nominal) / np.sqrt(nominal * (1 - nominal) / n)
+        if abs(excess) > _ERRORS:
+            too_narrow |= excess < 0
+            kind = "over-confident" if excess < 0 else "under-confident"
+            yield (
+                f"The central {100 * nominal:.0f} % interval holds {100 * reached:.1f}"
+                f" % of the rows: the predictions are {kind}."
+            )
+    if output["narrow_weight"] >= _NARROW_WEIGHT:
+        narrow = (
+            f"{100 * output['narrow_weight']:.0f} % of the weight is on scales below "
+            f"{_NARROW} of that of the targets"
+        )
+        yield (
+            f"Components have collapsed: {narrow}. The network over-fits; more rows, "
+            "early_stopping=True or a greater min_scale would help."
+            if too_narrow
+            else f"{narrow}: they have almost no noise given X, or repeat, or the "
+            "network was fitted to these rows."
+        )
+
+
+def _as_text(report):
+    """Lay the numbers out, one a line with a column for every output; then findings."""
+    weights = np.sort(report["component_weights"])[::-1]
+    outputs = report["outputs"]
+    rows = [
+        ("rows", f"{report['n_samples']}"),
+        ("log-likelihood, nats per row", f"{report['log_likelihood']:.3f}"),
+        ("    standard error", f"{report['log_likelihood_error']:.3f}"),
+        ("    one Gaussian, without X", f"{report['gaussian_log_likelihood']:.3f}"),
+        ("    worst row", f"{report['worst_logpdf']:.3f}"),
+        ("components", f"{report['n_components']}"),
+        ("    effective in a row", f"{report['n_effective_components']:.2f}"),
+        ("    not used", f"{report['n_unused_components']}"),
+        (
+            "    greatest mean weights",
+            *(f"{weight:.3f}" for weight in weights[:_SHOWN]),
+        ),
+    ]
+    if len(outputs) > 1:
+        rows.append(("", *(f"output {j}" for j in range(len(outputs)))))
+    rows += [
+        (label, *(f"{output[key]:.4g}" for output in outputs)) for label, key in _LINES
+    ]
+    table = "\n".join(
+        f"{row[0]:<29}" + "".join(f"{x:>10}" for x in row[1:]) for row in rows
+    )
+    findings = [
+        textwrap.fill(
+            finding,
+            79,
+            initial_indent="- ",
+            subsequent_indent="  ",
+            break_on_hyphens=False,
+        )
+        for finding in report["findings"]
+    ]
+    return "\n".join([table, "", *findings]) if findings else table
