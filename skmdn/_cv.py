@@ -308,6 +308,8 @@ class MDNRegressorCV(DistributionRegressor):
         oof = np.divide(
             total, weights, out=np.full(len(total), np.nan), where=weights > 0
         )
+        if self.calibrate:
+            ensemble = ensemble.pooled(held_out)
         if isinstance(self.cv, str):
             oof = np.append(oof, np.nan)[row_numbers(table.X, table.Y, *rows[:2])]
         return {
