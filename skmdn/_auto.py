@@ -2,8 +2,8 @@
 """What "auto" means: every rule that depends on the number of rows, in one place.
 
 `n` is the number of distinct training rows. Small tables take many epochs at a high
-learning rate that falls to zero: clean ones gain to the last, and noisy ones are stopped
-early. Larger tables are served better by larger networks and batches.
+learning rate that falls to zero: clean ones gain to the last, and noisy ones are
+stopped early. Larger tables are served better by larger networks and batches.
 """
 
 import numpy as np
@@ -21,8 +21,8 @@ _BY_ROWS = (
 _FEWEST_STEPS = 1000
 # Below, too few rows remain to judge a fit by.
 _ROWS_TO_HOLD_OUT = 100
-# Noisy tables are best early in the schedule, clean ones at its end: waiting longer than
-# this part of it has not paid.
+# Noisy tables are best early in the schedule, clean ones at its end: waiting longer
+# than this part of it has not paid.
 _PATIENCE = 0.25
 # A component narrower than this part of the targets' scale is an artefact; one that
 # is narrower than this part of the spacing of repeated values adds nothing to them.
