@@ -65,7 +65,7 @@ class MDNRegressorCV(DistributionRegressor):
         Whether to fit the temperature of the scales, and the weight of linear models,
         to out-of-fold densities.
     background : float, default=0.005
-        Weight of the heavy-tailed background.
+        Weight of the heavy-tailed background, which is centred on the prediction.
     hidden_layer_sizes, activation, covariance_type
         See `MDNRegressor`.
     n_bins : int, default=16
@@ -90,7 +90,8 @@ class MDNRegressorCV(DistributionRegressor):
     cv_results_ : dict of ndarray
         As in `GridSearchCV`: "params", "mean_test_score", "rank_test_score", ...
     temperature_ : float
-        Factor on the scales of the networks.
+        Factor on the scales of the networks. A mixture of calibrated folds is too wide:
+        it is below that of single folds where members of a network disagree.
     linear_weight_ : float
         Weight of linear models with Gaussian noise, fitted to the same folds: 0 where
         the networks do without.
@@ -117,6 +118,8 @@ class MDNRegressorCV(DistributionRegressor):
        Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS.
     .. [2] R. Rahaman and A. Thiery (2021), Uncertainty Quantification and Deep
        Ensembles, NeurIPS.
+    .. [3] T. Gneiting and R. Ranjan (2013), Combining Predictive Distributions,
+       Electronic Journal of Statistics 7.
 
     Examples
     --------
@@ -317,6 +320,8 @@ class MDNRegressorCV(DistributionRegressor):
         oof = np.divide(
             total, weights, out=np.full(len(total), np.nan), where=weights > 0
         )
+        if self.calibrate:
+            ensemble = ensemble.pooled(held_out)
         if isinstance(self.cv, str):
             oof = np.append(oof, np.nan)[row_numbers(table.X, table.Y, *rows[:2])]
         return {

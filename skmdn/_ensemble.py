@@ -13,7 +13,7 @@ from skmdn.distribution import MixtureDistribution
 # no row costs much more than ln(1 / weight) nats, and closed forms throughout.
 _BACKGROUND_SCALES = 1.5 * 4.0 ** np.arange(7)
 _BACKGROUND_WEIGHTS = 2.0 ** -np.arange(7) / np.sum(2.0 ** -np.arange(7))
-_TEMPERATURES = (0.3, 2.0)
+_TEMPERATURES = (0.3, 4.0)
 _ROWS_FOR_TEMPERATURE = 20_000
 
 
@@ -21,6 +21,16 @@ _ROWS_FOR_TEMPERATURE = 20_000
 # the second keeps a little of the networks in any case.
 _LINEAR_WEIGHTS = (0.02, 0.98)
 _EM_STEPS = 200
+
+
+class _Case(NamedTuple):
+    """What the temperature of a fold is judged by."""
+
+    fold: int
+    network: MixtureDistribution  # at the held-out rows
+    y: np.ndarray
+    sample_weight: np.ndarray
+    wide: np.ndarray  # log-densities of `y` under the background
 
 
 class Ensemble(NamedTuple):
@@ -60,13 +70,12 @@ class Ensemble(NamedTuple):
     def member(self, fold, X, n_jobs=1):
         """Distribution of one fold's models; the background's components stand last."""
         network = self.models[fold].distribution(X, n_jobs)
-        parts, shares = [self._heated(fold, network)], [1.0]
+        core = self._heated(fold, network)
         if self.linear_weight > 0:
-            parts.append(self.experts[fold].distribution(X, n_jobs))
-            shares = [1 - self.linear_weight, self.linear_weight]
-        parts.append(self._wide(fold, network))
-        shares = [(1 - self.background) * share for share in shares]
-        return _mix(parts, [*shares, self.background])
+            line = self.experts[fold].distribution(X, n_jobs)
+            core = _mix([core, line], [1 - self.linear_weight, self.linear_weight])
+        parts = [core, self._wide(fold, core.mean())]
+        return _mix(parts, [1 - self.background, self.background])
 
     def _heated(self, fold, network):
         """Distribution of a network with the temperature applied."""
@@ -77,51 +86,83 @@ class Ensemble(NamedTuple):
         scales = np.maximum(network.scales * self.temperature, bound)
         return MixtureDistribution(network.weights, network.means, scales)
 
-    def _wide(self, fold, network):
-        """Background of a fold, in the units of its targets."""
-        scaling = self.models[fold].scaling
+    def _wide(self, fold, means):
+        """Background around `means`, which remain those of the whole."""
         # Targets may be scaled by a negative number: they are then mirrored.
-        center, unit = scaling.center, np.abs(scaling.scale)
-        shape = (len(network), len(_BACKGROUND_SCALES), len(unit))
+        unit = np.abs(self.models[fold].scaling.scale)
+        shape = (len(means), len(_BACKGROUND_SCALES), len(unit))
         scales = np.broadcast_to(np.multiply.outer(_BACKGROUND_SCALES, unit), shape)
-        means = np.broadcast_to(center, shape)
-        if network.n_outputs == 1:
-            means, scales = means[..., 0], scales[..., 0]
+        means = np.broadcast_to(means.reshape(-1, 1, len(unit)), shape)
         weights = np.broadcast_to(_BACKGROUND_WEIGHTS, shape[:2])
+        if len(unit) == 1:
+            means, scales = means[..., 0], scales[..., 0]
         return MixtureDistribution(weights, means, scales)
 
     def calibrated(self, held_out, n_jobs=1):
-        """Choose the temperature by the likelihood of held-out rows.
-
-        Scales that are too wide are narrowed in full; scales that are too narrow are
-        widened by the fourth root only, because the ensemble of all models is wider
-        than its members (Rahaman & Thiery 2021).
+        """Choose the temperature of single folds by the likelihood of held-out rows.
 
         Parameters
         ----------
         held_out : list of (X, y, sample_weight), one for each model
         """
-        networks = []
-        for model, (X, y, weight) in zip(self.models, held_out, strict=True):
+        cases = self._cases(held_out, n_jobs)
+        return self._replace(temperature=self._best_temperature(cases))
+
+    def pooled(self, held_out, n_jobs=1):
+        """Lower the temperature of calibrated folds to that of their mixture.
+
+        A mixture of calibrated distributions is too wide (Gneiting & Ranjan 2013),
+        by an amount that no row can tell here, since only one fold has not seen it. But
+        none of that fold's members has: the factor by which the best temperature falls
+        from single members to their mixture is applied once more.
+        """
+        if len(self.models) == 1:
+            return self
+        members = [self._members(case) for case in self._cases(held_out, n_jobs)]
+        factor = self.temperature / self._best_temperature(members)
+        return self._replace(temperature=self.temperature * min(1.0, factor))
+
+    def _cases(self, held_out, n_jobs):
+        """Networks at their held-out rows, with what a temperature is judged by."""
+        cases = []
+        for fold, (X, y, weight) in enumerate(held_out):
             rows = slice(_ROWS_FOR_TEMPERATURE // len(self.models))
-            network = model.distribution(X[rows], n_jobs)
-            networks.append((network, y[rows], weight[rows]))
+            network = self.models[fold].distribution(X[rows], n_jobs)
+            wide = self._wide(fold, network.mean()).logpdf(y[rows])
+            cases.append(_Case(fold, network, y[rows], weight[rows], wide))
+        return cases
+
+    def _members(self, case):
+        """The same rows once for every member of the fold's network."""
+        n_members = self.models[case.fold].architecture["n_estimators"]
+
+        def split(a):
+            return a.reshape(len(a) * n_members, -1, *a.shape[2:])
+
+        network = case.network
+        weights = split(network.weights) * n_members
+        members = MixtureDistribution(
+            weights, split(network.means), split(network.scales)
+        )
+        others = (np.repeat(a, n_members, axis=0) for a in case[2:])
+        return _Case(case.fold, members, *others)
+
+    def _best_temperature(self, cases):
+        """Temperature of the greatest likelihood; 1 if none is better."""
+        with np.errstate(divide="ignore"):  # There may be no background.
+            shares = np.log([1 - self.background, self.background])
 
         def loss(log_temperature):
             heated = self._replace(temperature=np.exp(log_temperature))
             total = 0.0
-            for fold, (network, y, weight) in enumerate(networks):
-                parts = [heated._heated(fold, network), heated._wide(fold, network)]
-                mixed = _mix(parts, [1 - self.background, self.background])
-                total -= weight @ mixed.logpdf(y)
+            for fold, network, y, weight, wide in cases:
+                core = heated._heated(fold, network).logpdf(y)
+                total -= weight @ np.logaddexp(shares[0] + core, shares[1] + wide)
             return total
 
         bounds = np.log(_TEMPERATURES)
         found = minimize_scalar(loss, bounds=bounds, method="bounded")
-        log_temperature = found.x if found.fun < loss(0.0) else 0.0
-        if log_temperature > 0:
-            log_temperature /= 4
-        return self._replace(temperature=float(np.exp(log_temperature)))
+        return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
 
     def stacked(self, held_out, n_jobs=1):
         """Choose the weight of the linear experts by the likelihood of held-out rows.

@@ -71,7 +71,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     batch_size : "auto" or int, default="auto"
         Rows of a step. "auto": 32 to 4096, by the number of rows.
     max_iter : "auto" or int, default="auto"
-        Epochs. "auto": 10 for a million rows, 200 and more for a few hundred.
+        Epochs. "auto": 20 for a million rows, 400 and more for a few hundred.
     early_stopping : "auto" or bool, default="auto"
         Whether to hold rows out and keep the parameters of the epoch that made them
         most likely. "auto": with 100 or more distinct rows, or `X_val` given to `fit`.
@@ -79,7 +79,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         Part of the rows that is held out.
     n_iter_no_change : "auto", int or None, default="auto"
         Epochs without a better validation score after which training stops. "auto":
-        40 % of `max_iter`. None: never.
+        a quarter of `max_iter`. None: never.
     min_scale : "auto" or float, default="auto"
         Lower bound of the scales of components, in units of the scale of the targets.
         "auto": 0.001, or 0.05 of the spacing of target values that repeat.

@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmdn import MDNRegressor, MDNRegressorCV
 from skmdn._holdout import count_units, hold_out_folds, hold_out_part
-from skmdn.datasets import make_bimodal, make_heteroscedastic
+from skmdn.datasets import make_bimodal, make_heteroscedastic, make_interactions
 
 SMALL = {"hidden_layer_sizes": 8, "n_estimators": 2, "max_iter": 25, "random_state": 0}
 
@@ -110,21 +110,70 @@ def test_one_hold_out_leaves_rows_unjudged(table):
     assert np.isfinite(mdn.oof_logpdf_[split[1]]).all()
 
 
-@pytest.mark.parametrize(
-    ("spread", "temperature"), [(0.5, 0.5), (1.0, 1.0), (1.8, 1.8**0.25)]
-)
-def test_temperature_follows_held_out_rows(spread, temperature, table):
-    """Narrower in full, wider by the fourth root."""
-    X, y = table
-    options = SMALL | {"n_estimators": 1, "hidden_layer_sizes": ()}
-    ensemble = MDNRegressorCV(1, cv=2, **options).fit(X, y)._mixture()
-    held_out = []
+def linear_ensemble(table, n_estimators):
+    """Two folds of linear networks, and rows drawn around their predictions."""
+    options = SMALL | {"n_estimators": n_estimators, "hidden_layer_sizes": ()}
+    ensemble = MDNRegressorCV(1, cv=2, **options).fit(*table)._mixture()
+
+    def held_out(spread):
+        z = np.random.RandomState(0).normal(size=len(table[0]))
+        for model in ensemble.models:
+            core = model.distribution(table[0])
+            yield table[0], core.mean() + spread * core.std() * z, np.ones(len(z))
+
+    return ensemble._replace(temperature=1.0), held_out
+
+
+@pytest.mark.parametrize("spread", [0.5, 1.0, 1.8])
+def test_temperature_follows_held_out_rows(spread, table):
+    ensemble, held_out = linear_ensemble(table, n_estimators=1)
+    found = ensemble.calibrated(list(held_out(spread))).temperature
+    np.testing.assert_allclose(found, spread, rtol=0.12)
+
+
+def spread_out(ensemble, distance):
+    """Move the members of every network apart, by scaled units of the targets."""
+    models = []
     for model in ensemble.models:
-        core = model.distribution(X)
-        z = np.random.RandomState(0).normal(size=len(X))
-        held_out.append((X, core.mean() + spread * core.std() * z, np.ones(len(X))))
-    found = ensemble._replace(temperature=1.0).calibrated(held_out).temperature
-    np.testing.assert_allclose(found, temperature, rtol=0.12)
+        params = model.params.copy()
+        heads = model.network.layers(params)[1][-2:]
+        for sign, intercept in zip((-1, 1), heads, strict=True):
+            intercept[1] += sign * distance
+        models.append(model._replace(params=params))
+    return ensemble._replace(models=models)
+
+
+def test_pooling_lowers_the_temperature_of_members_that_disagree(table):
+    """By the factor from one member to the mixture of all; never above it."""
+    ensemble, held_out = linear_ensemble(table, n_estimators=2)
+    held_out = list(held_out(1.0))
+    ratios = []
+    for distance in (0.0, 0.5):
+        calibrated = spread_out(ensemble, distance).calibrated(held_out)
+        pooled = calibrated.pooled(held_out)
+        ratios.append(pooled.temperature / calibrated.temperature)
+    assert 0.9 < ratios[0] <= 1
+    assert ratios[1] < 0.7
+    one = ensemble._replace(models=ensemble.models[:1])
+    assert one.pooled(held_out[:1]) == one
+
+
+def test_temperature_of_the_fit_is_that_of_the_pooled_folds():
+    X, y = make_interactions(300, random_state=0)
+    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
+    mdn = MDNRegressorCV(4, cv=folds, **SMALL | {"max_iter": 60}).fit(X, y)
+    held_out = [(X[rows], y[rows], np.ones(len(rows))) for _, rows in folds]
+    ensemble = mdn._mixture()
+    calibrated = ensemble.calibrated(held_out)
+    assert calibrated.pooled(held_out).temperature == mdn.temperature_
+    assert mdn.temperature_ < 0.95 * calibrated.temperature
+    # Out of fold it is the calibrated fold that counts, not its part in the mixture.
+    logpdf = [
+        calibrated.member(fold, *held_out[fold][:1]).logpdf(held_out[fold][1])
+        for fold in range(3)
+    ]
+    rows = np.concatenate([rows for _, rows in folds])
+    np.testing.assert_allclose(mdn.oof_logpdf_[rows], np.concatenate(logpdf))
 
 
 def test_bound_of_the_scales_holds_after_calibration(table):
@@ -145,6 +194,15 @@ def test_background_bounds_the_loss_of_an_outlier():
     # ... at a price of half a per cent of the density.
     typical = with_background.logpdf(X, y) - without.logpdf(X, y)
     assert np.abs(np.median(typical)) < 0.05
+
+
+def test_background_leaves_the_prediction(fitted, table):
+    X, _ = table
+    ensemble = fitted._mixture()
+    bare = ensemble._replace(background=0.0).distribution(X)
+    heavy = ensemble._replace(background=0.5).distribution(X)
+    np.testing.assert_allclose(heavy.mean(), bare.mean(), rtol=1e-9, atol=1e-9)
+    assert np.all(heavy.std() > 10 * bare.std())
 
 
 def test_a_line_is_left_to_the_linear_experts():
