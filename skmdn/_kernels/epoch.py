@@ -18,7 +18,7 @@ from skmdn._kernels.dense import (
     load_block,
     weighted_sum,
 )
-from skmdn._kernels.jit import compiled
+from skmdn._kernels.jit import compiled, helper
 from skmdn._kernels.memory import tail
 from skmdn._kernels.optimiser import (
     all_finite,
@@ -76,6 +76,18 @@ class Steps(NamedTuple):
     seed: np.ndarray  # uint32
 
 
+@helper
+def _load_block_of_step(ws, plan, view, rows, step, s, block):
+    """Fill the input view with a block of a step's rows, and with noise."""
+    n_blocks = step.rows.shape[0] // (step.scale.shape[0] * BLOCK)
+    picks = tail(step.rows, (s * n_blocks + block) * BLOCK)
+    load_block(ws, plan, rows, picks, step.scale[s])
+    if step.noise[s] > 0:
+        seed = np.uint32(step.seed[s] + np.uint32(block * 0x9E3779))
+        hash_noise(tail(ws, plan.raw), plan.n_features * BLOCK, step.noise[s], seed)
+    encode(ws, plan, view)
+
+
 @lru_cache
 def make_train_epoch(log_likelihood_gradient, activation, has_members):
     """Return `train_epoch` for a family of components.
@@ -106,30 +118,23 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
         first_member, member_step = (thread, team) if has_members else (0, 1)
         first_group, group_step = (0, 1) if has_members else (thread, team)
         for s in range(n_steps):
-            for group in range(first_group, n_groups, group_step):
-                first = group * n_blocks // n_groups
-                last = (group + 1) * n_blocks // n_groups
-                for block in range(first, last):
-                    picks = tail(step.rows, (s * n_blocks + block) * BLOCK)
-                    load_block(ws, plan, rows, picks, step.scale[s])
-                    if step.noise[s] > 0:
-                        seed = np.uint32(step.seed[s] + np.uint32(block * 0x9E3779))
-                        n = plan.n_features * BLOCK
-                        hash_noise(tail(ws, plan.raw), n, step.noise[s], seed)
-                    encode(ws, plan, view)
-                    for m in range(first_member, plan.n_members, member_step):
-                        start = m * plan.member_size
+            # Member by member, whose parameters and gradient then stay in the cache.
+            for m in range(first_member, plan.n_members, member_step):
+                start = m * plan.member_size
+                for group in range(first_group, n_groups, group_step):
+                    gradient = tail(grads, group * size + start)
+                    slot = m if has_members else group
+                    first = group * n_blocks // n_groups
+                    for block in range(first, (group + 1) * n_blocks // n_groups):
+                        if m == first_member or n_blocks > 1:
+                            _load_block_of_step(ws, plan, view, rows, step, s, block)
                         forward(ws, plan, model.members, start, activation)
                         log_likelihood_gradient(
                             ws, plan, floor, plan.likelihood, plan.layers[-1, DELTA]
                         )
-                        loss = -weighted_sum(ws, plan)
-                        slot = m if has_members else group
                         if block == first:
-                            buffers.losses[slot, s] = loss
-                        else:
-                            buffers.losses[slot, s] += loss
-                        gradient = tail(grads, group * size + start)
+                            buffers.losses[slot, s] = 0
+                        buffers.losses[slot, s] -= weighted_sum(ws, plan)
                         backward(
                             ws, plan, model.members, start, buffers.zeros, gradient,
                             block > first,
