@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`random_state` alone decides the result, bit for bit."""
 
+import os
 import pickle
 import random
 import subprocess
@@ -68,17 +69,22 @@ def test_same_bits_in_threads(table):
         assert _bits(fit, table[0]) == expected
 
 
-def test_same_bits_in_another_process(table, tmp_path):
+def test_same_bits_in_another_process_and_from_the_cache(table, tmp_path):
     mdn = MDNRegressor(random_state=0, **QUICK)
     joblib.dump((mdn, table), tmp_path / "task.joblib")
     code = (
-        "import joblib, sys; mdn, table = joblib.load(sys.argv[1]);"
-        "joblib.dump(mdn.fit(*table), sys.argv[2])"
+        "import joblib, sys; mdn, table = joblib.load(sys.argv[1]); mdn.fit(*table);"
+        "joblib.dump((mdn, mdn.predict_dist(table[0]).crps(table[1])), sys.argv[2])"
     )
-    paths = [str(tmp_path / "task.joblib"), str(tmp_path / "fitted.joblib")]
-    subprocess.run([sys.executable, "-c", code, *paths], check=True)
-    fitted = joblib.load(paths[1])
-    assert _bits(fitted, table[0]) == _bits(mdn.fit(*table), table[0])
+    expected = _bits(mdn.fit(*table), table[0])
+    expected_crps = mdn.predict_dist(table[0]).crps(table[1])
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for state in ("compiled", "cached"):
+        paths = [str(tmp_path / name) for name in ("task.joblib", state)]
+        subprocess.run([sys.executable, "-c", code, *paths], check=True, env=env)
+        fitted, crps = joblib.load(paths[1])
+        assert _bits(fitted, table[0]) == expected
+        np.testing.assert_array_equal(crps, expected_crps)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])

@@ -11,17 +11,21 @@ import os
 from pathlib import Path
 
 import numba
-from numba.extending import register_jitable
+from numba import extending
+
+from skmdn._kernels.compiler import KernelCompiler, PartCompiler
 
 _SOURCES = Path(__file__).resolve().parent.parent
 # Kernels allocate nothing. Without Numba's run-time counting references, a slice costs
 # nothing (10 ns otherwise) and less code is compiled.
-_OPTIONS = {
-    "nogil": True,
-    "error_model": "numpy",
-    "_nrt": False,
-    "no_cfunc_wrapper": True,
-}
+_COMMON = {"error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+_KERNEL = {**_COMMON, "nogil": True, "pipeline_class": KernelCompiler}
+_PART = {**_COMMON, "no_cpython_wrapper": True, "pipeline_class": PartCompiler}
+# Fused multiply-add only: reassociation would break the bit tricks of `exp`.
+_EXACT = frozenset({"contract"})
+# Loops over floats: no signed zeros, division by reciprocals. One set of flags for all,
+# because Numba compiles a helper again for callers with other flags.
+LOOP = frozenset({"contract", "nsz", "arcp"})
 
 
 def _source_stamp():
@@ -41,7 +45,7 @@ STAMP = _source_stamp() + ("" if USE_TILES else "_plain")
 def compiled(func):
     """Compile an entry point at its first call; cache it on disk where that works."""
     func.__qualname__ = f"{func.__qualname__}_{STAMP}"
-    dispatcher = numba.njit(**_OPTIONS)(func)
+    dispatcher = numba.njit(**_KERNEL)(func)
     try:
         dispatcher.enable_caching()
     except (RuntimeError, AttributeError):
@@ -49,20 +53,22 @@ def compiled(func):
     return dispatcher
 
 
-def helper(func=None, *, fastmath=frozenset({"contract"})):
+def helper(func=None, *, fastmath=_EXACT):
     """Make an inner function known to Numba: it is part of the kernels that call it.
 
     Called from ordinary Python it runs as ordinary Python. Each helper keeps its own
-    floating-point flags when LLVM inlines it; the default allows fused multiply-add
-    only, because reassociation would break the bit tricks of `exp`.
+    floating-point flags when LLVM inlines it.
     """
     if func is None:
         return lambda f: helper(f, fastmath=fastmath)
-    flags = {"fastmath": set(fastmath), "error_model": "numpy", "_nrt": False}
-    return register_jitable(no_cfunc_wrapper=True, **flags)(func)
+    return extending.register_jitable(fastmath=set(fastmath), **_PART)(func)
 
 
-# Loops over floats: no signed zeros, division by reciprocals. One set of flags for all,
-# because Numba compiles a helper again for callers with other flags.
-loop_helper = helper(fastmath={"contract", "nsz", "arcp"})
+def overload(func, *, fastmath=_EXACT, forceinline=True):
+    """Give a Python function another body in kernels, as `numba.extending.overload`."""
+    flags = {"fastmath": set(fastmath), "forceinline": forceinline}
+    return extending.overload(func, jit_options={**_PART, **flags})
+
+
+loop_helper = helper(fastmath=LOOP)
 JIT = not numba.config.DISABLE_JIT

@@ -10,13 +10,12 @@ coefficients here are our own: 1e-16 relative for 0 <= z <= 40.
 
 import math
 
-from numba.extending import overload
 from scipy import special
 
+from skmdn._kernels.jit import overload
 from skmdn._kernels.vector64 import bits_double, double_bits, exp_sum64
 
 # LLVM finds them too large to inline by itself, and a call is never vectorised.
-_FLAGS = {"fastmath": {"contract"}, "error_model": "numpy", "forceinline": True}
 _FARTHEST = 40.0  # the density is 0 in float64 long before
 _CENTRE = 4.25
 _ROOT_2 = math.sqrt(2)
@@ -64,7 +63,7 @@ def _gauss(z):
     return exp_sum64(-0.5 * high * high, -0.5 * (z - high) * (z + high))
 
 
-@overload(gauss, jit_options=_FLAGS)
+@overload(gauss)
 def _overload_gauss(z):
     return _gauss
 
@@ -105,7 +104,7 @@ def _mills(z):
     return p * (a * inverse)
 
 
-@overload(mills, jit_options=_FLAGS)
+@overload(mills)
 def _overload_mills(z):
     return _mills
 
@@ -121,6 +120,6 @@ def _normal_cdf(z):
     return above + (1.0 - 2.0 * above) * (gauss(z) * mills(abs(z)))
 
 
-@overload(normal_cdf, jit_options=_FLAGS)
+@overload(normal_cdf)
 def _overload_normal_cdf(z):
     return _normal_cdf

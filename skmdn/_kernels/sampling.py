@@ -11,9 +11,8 @@ random normal deviates", Ann. Math. Statist. 29, 1958.
 import math
 
 import numpy as np
-from numba.extending import overload
 
-from skmdn._kernels.jit import compiled, helper
+from skmdn._kernels.jit import compiled, helper, overload
 from skmdn._kernels.mixture import LANES
 from skmdn._kernels.vector import wide_vectors
 from skmdn._kernels.vector64 import cos_turn64, log64
@@ -41,7 +40,7 @@ def _uniform(seed, count):
     return np.float64(np.int64(x >> np.uint64(11))) * _U53
 
 
-@overload(uniform, jit_options={"error_model": "numpy", "forceinline": True})
+@overload(uniform)
 def _overload_uniform(seed, count):
     return _uniform
 

@@ -10,8 +10,10 @@ import sys
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
+
+from skmdn._kernels.jit import overload
 
 ROOM = 16
 _PATIENCE = 4000  # about 2 microseconds a thousand; then leave the core to others
@@ -64,6 +66,6 @@ def _wait(sync, n_threads):
             _sched_yield()
 
 
-@overload(barrier, jit_options={"_nrt": False, "error_model": "numpy"})
+@overload(barrier, forceinline=False)
 def _overload_barrier(sync, n_threads):
     return _wait

@@ -16,10 +16,10 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from skmdn._kernels.jit import USE_TILES
+from skmdn._kernels.jit import USE_TILES, overload
 
 _INT = ir.IntType(64)
 # Tiles have 4 to 6 rows; fewer rows run as 4 of which some are the same.
@@ -271,7 +271,7 @@ def gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
             C[c0 + i * ldc + j] = old * total if mode == MULTIPLY else total
 
 
-@overload(gemm, jit_options={"error_model": "numpy", "fastmath": {"contract"}})
+@overload(gemm, forceinline=False)
 def _overload_gemm(C, c0, ldc, A, a0, ars, aks, B, b0, ldb, M, N, K, bias, i0, mode):
     if not USE_TILES:
         return gemm
@@ -347,7 +347,7 @@ def transpose(source, s0, lds, n_rows, n_columns, target, t0, ldt):
             target[t0 + j * ldt + i] = source[s0 + i * lds + j]
 
 
-@overload(transpose, jit_options={"error_model": "numpy"})
+@overload(transpose, forceinline=False)
 def _overload_transpose(source, s0, lds, n_rows, n_columns, target, t0, ldt):
     if not USE_TILES:
         return transpose
@@ -416,7 +416,7 @@ def row_sums(source, s0, lds, n_rows, n_columns, target, t0, add):
         target[t0 + i] = target[t0 + i] + total if add else total
 
 
-@overload(row_sums, jit_options={"error_model": "numpy"})
+@overload(row_sums, forceinline=False)
 def _overload_row_sums(source, s0, lds, n_rows, n_columns, target, t0, add):
     if not USE_TILES:
         return row_sums

@@ -14,19 +14,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 from skmdn._kernels import vector64
-from skmdn._kernels.jit import JIT
+from skmdn._kernels.jit import JIT, LOOP, overload
 
-# Contraction only where reassociation or a reciprocal would break the bit tricks.
-_EXACT = {
-    "fastmath": {"contract"},
-    "error_model": "numpy",
-    "_nrt": False,
-    "forceinline": True,  # or no loop over them becomes vector code
-}
-_LOOP = {**_EXACT, "fastmath": {"contract", "nsz", "arcp"}}
 _f4, _i4 = np.float32, np.int32
 
 
@@ -175,7 +167,7 @@ def exp(x):
     return np.exp(x)
 
 
-@overload(exp, jit_options=_EXACT)
+@overload(exp)
 def _overload_exp(x):
     if x == types.float32:
         return _exp32
@@ -228,7 +220,7 @@ def log(x):
     return np.log(x)
 
 
-@overload(log, jit_options=_EXACT)
+@overload(log)
 def _overload_log(x):
     if x == types.float32:
         return _log32
@@ -248,7 +240,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-@overload(sigmoid, jit_options=_LOOP)
+@overload(sigmoid, fastmath=LOOP)
 def _overload_sigmoid(x):
     return _sigmoid_any
 
@@ -305,7 +297,7 @@ def tanh(x):
     return np.tanh(x)
 
 
-@overload(tanh, jit_options=_LOOP)
+@overload(tanh, fastmath=LOOP)
 def _overload_tanh(x):
     return _tanh32 if x == types.float32 else _tanh64
 
@@ -329,6 +321,6 @@ def rsqrt(x):
     return 1 / np.sqrt(x)
 
 
-@overload(rsqrt, jit_options=_EXACT)
+@overload(rsqrt)
 def _overload_rsqrt(x):
     return _rsqrt32 if x == types.float32 else rsqrt

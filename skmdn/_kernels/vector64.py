@@ -14,9 +14,10 @@ import math
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-_FLAGS = {"fastmath": {"contract"}, "error_model": "numpy", "forceinline": True}
+from skmdn._kernels.jit import overload
+
 _i8 = np.int64
 
 
@@ -85,7 +86,7 @@ def exp64(x):
     return np.exp(x)
 
 
-@overload(exp64, jit_options=_FLAGS)
+@overload(exp64)
 def _overload_exp64(x):
     return lambda x: exp_sum64(x, 0.0)
 
@@ -95,7 +96,7 @@ def exp_sum64(x, low):
     return np.exp(x) * (1.0 + low)
 
 
-@overload(exp_sum64, jit_options=_FLAGS)
+@overload(exp_sum64)
 def _overload_exp_sum64(x, low):
     return _exp_parts
 
@@ -146,7 +147,7 @@ def log64(x):
     return np.log(x)
 
 
-@overload(log64, jit_options=_FLAGS)
+@overload(log64)
 def _overload_log64(x):
     return _log64
 
@@ -182,6 +183,6 @@ def cos_turn64(x):
     return np.cos(2 * np.pi * x)
 
 
-@overload(cos_turn64, jit_options=_FLAGS)
+@overload(cos_turn64)
 def _overload_cos_turn64(x):
     return _cos_turn
