@@ -3,29 +3,22 @@
 
 import numpy as np
 
+from skmdn._distribution.grid import dyadic_grid, grid_size
 from skmdn._distribution.quadrature import row_blocks
 from skmdn._kernels import regions
 
-# Where to look at the slope of a density: so many scales from every mean. With many
-# components the points of one fill the gaps of another.
-_FINE = np.array([0.0, 0.3, 0.6, 1.0, 1.5, 2.2, 3.0, 4.0, 5.5, 8.0])
-_COARSE = np.array([0.0, 0.8, 1.8, 3.2, 8.0])
-_MANY_COMPONENTS = 32
+_SPACING, _REACH = 0.5, 8.0  # where to look at the slope of a density, in scales
 _FARTHEST = 30.0  # scales beyond which there is no mass, yet a density
 
 
 def extrema_blocks(dist):
     """Yield, for blocks of rows: rows, parameters, places, log-densities, counts."""
-    steps = _FINE if dist.n_components <= _MANY_COMPONENTS else _COARSE
-    steps = np.concatenate([-steps[:0:-1], steps])
-    for rows in row_blocks(len(dist), dist.n_components * len(steps)):
+    size = grid_size(dist.n_components, _SPACING, _REACH)
+    for rows in row_blocks(len(dist), size):
         weights, means, scales = dist.weights[rows], dist.means[rows], dist.scales[rows]
         with np.errstate(divide="ignore"):
             factors = np.log(weights) - np.log(scales)
-        grid = (means[:, :, None] + scales[:, :, None] * steps).reshape(
-            len(means), dist.n_components * len(steps)
-        )
-        grid.sort(axis=1)
+        grid = dyadic_grid(means, scales, _SPACING, _REACH)
         places = np.empty((len(means), 2 * grid.shape[1]))
         heights, counts = np.empty_like(places), np.empty(len(means), dtype=np.int64)
         regions.find_extrema(factors, means, scales, grid, places, heights, counts)

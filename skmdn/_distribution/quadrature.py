@@ -3,22 +3,12 @@
 
 import numpy as np
 
-# Panels end at these distances from every mean, in scales. Within one of them every
-# density, and the logarithm of every density, is close to a polynomial.
-_FINE = np.array([0.4, 0.9, 1.5, 2.2, 3.0, 3.8, 4.6, 5.4, 6.3, 7.2, 8.2, 9.5])
-# The panels of hundreds of components cut one another short.
-_COARSE = np.array([0.7, 1.5, 2.4, 3.5, 4.8, 6.6, 9.0])
-_MANY_COMPONENTS = 48
+from skmdn._distribution.grid import dyadic_grid, grid_size
+
+# Panels as wide as the scale of the narrowest component nearby: every density, and the
+# logarithm of every density, is then close to a polynomial.
+_SPACING, _REACH, _PANEL_NODES = 1.0, 9.5, 10
 _BLOCK = 1 << 20
-
-
-def _panels(n_components):
-    """Distances of panel ends from a mean, and nodes of a panel."""
-    if n_components <= _MANY_COMPONENTS:
-        steps, n_nodes = _FINE, 12
-    else:
-        steps, n_nodes = _COARSE, 6
-    return np.concatenate([-steps[::-1], [0.0], steps]), n_nodes
 
 
 def line_nodes(means, scales):
@@ -32,13 +22,11 @@ def line_nodes(means, scales):
     -------
     nodes, node_weights : ndarray of shape (n, m)
     """
-    steps, n_nodes = _panels(means.shape[1])
-    edges = means[:, :, None] + scales[:, :, None] * steps
-    edges = np.sort(edges.reshape(len(means), edges.shape[1] * edges.shape[2]), axis=1)
-    x, w = np.polynomial.legendre.leggauss(n_nodes)
+    edges = dyadic_grid(means, scales, _SPACING, _REACH)
+    x, w = np.polynomial.legendre.leggauss(_PANEL_NODES)
     half = 0.5 * (edges[:, 1:, None] - edges[:, :-1, None])
     nodes = edges[:, :-1, None] + half * (1 + x)
-    shape = (len(means), (edges.shape[1] - 1) * n_nodes)
+    shape = (len(means), (edges.shape[1] - 1) * _PANEL_NODES)
     return nodes.reshape(shape), (half * w).reshape(shape)
 
 
@@ -50,9 +38,8 @@ def row_blocks(n_rows, size_of_row):
 
 
 def line_size(n_components):
-    """Nodes that `line_nodes` gives a row."""
-    steps, n_nodes = _panels(n_components)
-    return (n_components * len(steps) - 1) * n_nodes
+    """Nodes that `line_nodes` gives a row, at most."""
+    return grid_size(n_components, _SPACING, _REACH) * _PANEL_NODES
 
 
 def hermite_nodes(n_nodes, n_outputs):

@@ -64,10 +64,10 @@ def _turning_point(low, high, rising, factor, mu, sigma):
         middle = 0.5 * low + 0.5 * high
         if not low < middle < high:
             break
-        _, slope, _ = _derivatives(middle, factor, mu, sigma)
-        if slope == 0.0:
+        _, slope, bend = _derivatives(middle, factor, mu, sigma)
+        if slope == 0.0 and (bend == 0.0 or (bend < 0.0) == rising):
             return middle
-        if (slope > 0.0) == rising:
+        if slope == 0.0 or (slope > 0.0) == rising:
             low = middle
         else:
             high = middle
@@ -104,8 +104,11 @@ def _find_extrema(factor, mu, sigma, grid, extrema):
     for i in range(1, grid.size):
         right = grid[i]
         _, slope, bend = _derivatives(right, factor, mu, sigma)
-        if slope == 0.0:
-            continue
+        is_extremum = slope == 0.0
+        if is_extremum:
+            if bend == 0.0:
+                continue
+            slope = -bend  # its sign just before
         if (slope > 0.0) != rising:
             extrema[count] = _turning_point(left, right, rising, factor, mu, sigma)
             count, rising = count + 1, not rising
@@ -117,6 +120,9 @@ def _find_extrema(factor, mu, sigma, grid, extrema):
                     turned, right, not rising, factor, mu, sigma
                 )
                 count += 2
+        if is_extremum:
+            extrema[count] = right
+            count, rising = count + 1, not rising
         left, left_bend = right, bend
     return count
 
