@@ -34,7 +34,8 @@ import numpy as np
 from numba import njit
 from trainers import N_COMPONENTS, N_INPUTS, TRAINERS, N, Skmdn
 
-from skmdn._kernels.tile import ADD, aligned, gemm
+from skmdn._kernels.memory import aligned
+from skmdn._kernels.tile import ADD, gemm
 
 HERE = Path(__file__).resolve().parent
 SIZES, BATCHES = (32, 64, 128, 256), (128, 256, 1024)

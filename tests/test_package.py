@@ -160,3 +160,14 @@ def test_readme_examples_run():
     assert len(examples.examples) >= 5
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples)
     assert results.failed == 0
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["ablation", "bench_density", "bench_predict", "bench_simulators", "bench_train"],
+)
+def test_benchmarks_start(script):
+    path = ROOT / "benchmarks" / f"{script}.py"
+    command = [sys.executable, path, "--help"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("usage: ")
