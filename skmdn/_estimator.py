@@ -74,7 +74,9 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         Epochs. "auto": 20 for a million rows, 400 and more for a few hundred.
     early_stopping : "auto" or bool, default="auto"
         Whether to hold rows out and keep the parameters of the epoch that made them
-        most likely. "auto": with 100 or more distinct rows, or `X_val` given to `fit`.
+        most likely; all scales are then multiplied by a common factor, of at least 1,
+        if that makes them more likely still. "auto": with 100 or more distinct rows,
+        or `X_val` given to `fit`.
     validation_fraction : float, default=0.1
         Part of the rows that is held out.
     n_iter_no_change : "auto", int or None, default="auto"
@@ -117,7 +119,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     validation_scores_ : list of float or None
         Mean log-likelihood of the held-out rows after every epoch.
     best_validation_score_ : float or None
-        That of the parameters which are kept.
+        That of the parameters which are kept, with the final scales.
     coefs_, intercepts_ : list of ndarray
         Weights and biases, layer by layer.
 
@@ -271,7 +273,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         warn_if_discrete(*rows[1:])
         training, validation = hold_out(self, rows, table, X_val, y_val, rng)
         model = start_model(self, training, previous, rng)
-        options = training_options(self, model, n=len(rows[0]))
+        options = training_options(self, model, n=len(rows[0]))._replace(widen=True)
         state = State.start(model.params)
         describe = partial(fitted_attributes, self, table, model, previous is not None)
         with Watch(self, table, model, options.max_iter, describe) as watch:
@@ -285,7 +287,12 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
                 rng,
                 watch,
             )
-        fitted = describe(state.params, history.loss_curve, history.validation_scores)
+        fitted = describe(
+            state.params,
+            history.loss_curve,
+            history.validation_scores,
+            history.best_score,
+        )
         watch.end(fitted)
         self._store(fitted)
         return self

@@ -92,7 +92,9 @@ def training_options(estimator, model, n):
     )
 
 
-def fitted_attributes(estimator, table, model, continued, params, losses, scores):
+def fitted_attributes(
+    estimator, table, model, continued, params, losses, scores, best_score=None
+):
     """Everything that a fitted estimator has, as a dict.
 
     Parameters
@@ -106,9 +108,14 @@ def fitted_attributes(estimator, table, model, continued, params, losses, scores
         Replaces the parameters of `model`.
     losses, scores : list of float
         Of every epoch, for the scaled targets.
+    best_score : float or None
+        Validation score of `params`; None: the greatest of `scores`.
     """
+    if best_score is None:
+        best_score = max(scores, default=None)
+    if best_score is not None:
+        best_score -= model.scaling.log_jacobian
     losses, scores = unscaled_curves(model, losses, scores)
-    best = max(scores, default=None)
     if continued:
         losses = estimator.loss_curve_ + losses
         scores = (estimator.validation_scores_ or []) + scores
@@ -121,7 +128,7 @@ def fitted_attributes(estimator, table, model, continued, params, losses, scores
         "n_iter_": len(losses),
         "loss_curve_": losses,
         "validation_scores_": scores or None,
-        "best_validation_score_": best,
+        "best_validation_score_": best_score,
     }
 
 

@@ -122,6 +122,11 @@ class Network(NamedTuple):
                 params[first : first + layer[N_OUT]],
             )
 
+    def log_scale_biases(self, params):
+        """Yield the part of every member's last bias that the log-scales have."""
+        for _, bias in self._heads(params, self.plan):
+            yield bias[self.component.log_scale_rows]
+
     def decay_mask(self):
         """1 where weight decay applies: the weights, not biases nor scaling vectors."""
         plan = self.plan

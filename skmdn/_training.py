@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
+from scipy.stats import cauchy
 from sklearn.exceptions import ConvergenceWarning
 
 from skmdn._kernels.activations import ACTIVATIONS
@@ -25,6 +27,9 @@ _BETA1, _BETA2 = 0.9, 0.999
 # Targets beyond this many scales say no more about the body of the distribution, and
 # their squares would leave float32.
 _LARGEST_TARGET = 1e5
+# Scales are not multiplied by more than this afterwards. One held-out row in 200 may be
+# an outlier that says nothing about them.
+_MOST_WIDENED, _OUTLIERS = 4.0, 0.005
 
 
 class Data(NamedTuple):
@@ -47,6 +52,7 @@ class Options(NamedTuple):
     n_iter_no_change: int | None = None
     n_jobs: int = 1
     constant_rate: bool = False  # partial_fit: no schedule
+    widen: bool = False  # multiply the scales by what held-out rows ask for
 
 
 class State:
@@ -77,6 +83,7 @@ class History(NamedTuple):
     loss_curve: list
     validation_scores: list
     best_epoch: int
+    best_score: float | None  # of the validation rows, under the kept parameters
     n_iter: int
     interrupted: bool
 
@@ -160,20 +167,67 @@ class _Fit:
     def run_epoch(self, epoch, rate_factor, rng, executor):
         """Train for one epoch; return its mean loss and whether all was finite."""
         step = self.steps(epoch, rate_factor, rng)
-        arguments = (
-            *(self.sync, self.plan, self.bins, self.floor, self.rows),
-            *(self.validation, step, self.parameters, self.buffers, _CLIP_NORM),
-        )
-        skipped = run_team(self.train_epoch, self.team, arguments, executor)
+        skipped = self._run(step, executor)
         counts = 1.0 / step.scale.astype(np.float64)
         losses = self.buffers.losses.sum(axis=0) / self.plan.n_members
         return float(np.average(losses, weights=counts)), skipped == 0
 
-    def validation_score(self):
-        """Weighted mean log-likelihood of the members' equal mixture."""
+    def _run(self, step, executor=None):
+        arguments = (
+            *(self.sync, self.plan, self.bins, self.floor, self.rows),
+            *(self.validation, step, self.parameters, self.buffers, _CLIP_NORM),
+        )
+        return run_team(self.train_epoch, self.team, arguments, executor)
+
+    def set_params(self, params):
+        """Go on from these parameters."""
+        self.state.params[:] = params
+        self.parameters.members[:] = self.network.members(self.state.params)
+
+    def judge(self, params):
+        """Set parameters and evaluate the log-densities of the validation rows."""
+        self.set_params(params)
+        kinds = (np.int64, *[self.dtype] * 4, np.uint32)
+        self._run(Steps(*(np.empty(0, dtype=kind) for kind in kinds)))
+        return self.validation_logpdf()
+
+    def validation_logpdf(self):
+        """Log-densities of the validation rows under the members' equal mixture."""
         out = self.buffers.logpdf.astype(np.float64)
-        logpdf = logsumexp(out, axis=0) - np.log(len(out))
-        return float(np.average(logpdf, weights=self.validation.weight[:-1]))
+        return logsumexp(out, axis=0) - np.log(len(out))
+
+    def validation_score(self):
+        """Weighted mean log-likelihood of the validation rows."""
+        weights = self.validation.weight[:-1]
+        return float(np.average(self.validation_logpdf(), weights=weights))
+
+    def widen(self):
+        """Multiply all scales by the factor that makes held-out rows most likely.
+
+        Networks are over-confident, also those that are stopped early. A factor below 1
+        is not taken: few rows ask for it by chance. A heavy-tailed background bounds
+        what an outlier can ask for.
+        """
+        start, weights = self.state.params.copy(), self.validation.weight[:-1]
+        outlying = cauchy.logpdf(self.validation.Y[:-1].astype(float)).sum(axis=1)
+
+        def params(log_factor):
+            widened = start.copy()
+            for log_scales in self.network.log_scale_biases(widened):
+                log_scales += log_factor
+            return widened
+
+        def loss(log_factor):
+            logpdf = self.judge(params(log_factor)) + np.log1p(-_OUTLIERS)
+            bounded = np.logaddexp(logpdf, outlying + np.log(_OUTLIERS))
+            return -np.average(bounded, weights=weights)
+
+        bounds = (0.0, np.log(_MOST_WIDENED))
+        found = minimize_scalar(
+            loss, bounds=bounds, method="bounded", options={"xatol": 0.01}
+        )
+        self.judge(params(found.x) if found.fun < loss(0.0) else start)
+        return self.validation_score()
 
 
 def _as_rows(data, dtype):
@@ -217,9 +271,8 @@ def train(network, view, data, validation, options, state, rng, on_epoch=None):
             if not finite:
                 # Roll back to the best parameters and go on with a smaller step.
                 rate_factor /= 2
-                state.params[:] = best
+                fit.set_params(best)
                 state.m[:], state.v[:] = 0, 0
-                fit.parameters.members[:] = network.members(state.params)
             losses.append(loss)
             score = None if validation is None else fit.validation_score()
             if score is not None:
@@ -244,5 +297,9 @@ def train(network, view, data, validation, options, state, rng, on_epoch=None):
     finally:
         if executor is not None:
             executor.shutdown()
-    state.params[:] = best
-    return History(losses, scores, best_epoch, len(losses), interrupted)
+    fit.set_params(best)
+    if not scores:
+        best_score = None
+    elif options.widen:
+        best_score = fit.widen()
+    return History(losses, scores, best_epoch, best_score, len(losses), interrupted)

@@ -196,7 +196,8 @@ def test_course_of_training(table):
     X, y = table
     mdn = MDNRegressor(early_stopping=True, **QUICK).fit(X, y)
     assert mdn.n_iter_ == len(mdn.loss_curve_) == len(mdn.validation_scores_) == 5
-    assert mdn.best_validation_score_ == max(mdn.validation_scores_)
+    # Wider scales may have made the held-out rows more likely still.
+    assert mdn.best_validation_score_ >= max(mdn.validation_scores_) - 1e-6
     without = MDNRegressor(early_stopping=False, **QUICK).fit(X, y)
     assert without.validation_scores_ is None
     assert without.best_validation_score_ is None

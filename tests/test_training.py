@@ -263,6 +263,51 @@ def test_early_stopping_restores_the_best_epoch():
     assert history.n_iter in (best + 1 + 5, 40)
 
 
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("kind", sorted(COMPONENTS))
+@pytest.mark.parametrize("too_wide", [False, True])
+def test_scales_widen_to_what_held_out_rows_ask_for(too_wide, kind, members):
+    problem = Problem(n=200, D=2, kind=kind, members=members)
+    for log_scales in problem.network.log_scale_biases(problem.params):
+        log_scales += 2.0 if too_wide else 0.0
+    # The network itself stands still.
+    options = problem.options(max_iter=1, learning_rate_init=1e-30, widen=True)
+
+    def widened(n_jobs=1):
+        state = State.start(problem.params.copy())
+        history = train(
+            problem.network, problem.view, problem.data, problem.data,
+            options._replace(n_jobs=n_jobs), state, np.random.RandomState(0),
+        )  # fmt: skip
+        return state.params, history
+
+    params, history = widened()
+    np.testing.assert_array_equal(widened(n_jobs=3)[0], params)
+    change = problem.network.log_scale_biases(params - problem.params)
+    factors = np.exp(np.concatenate(list(change)))
+    if too_wide:
+        assert np.all(factors == 1)
+        assert history.best_score == pytest.approx(history.validation_scores[0])
+        return
+    assert np.ptp(factors) < 1e-5
+    assert np.sum(params != problem.params) == len(factors)
+
+    def score(log_factor):
+        other = problem.params.copy()
+        for log_scales in problem.network.log_scale_biases(other):
+            log_scales += log_factor
+        logpdf = np.logaddexp.reduce(problem.logpdf(other), axis=0) - np.log(members)
+        return naive.weighted_mean(logpdf, problem.weight)
+
+    best = np.log(factors[0])
+    assert history.best_score == pytest.approx(score(best), abs=1e-4)
+    assert score(best) > max(score(best - 0.1), score(best + 0.1), score(0.0) + 0.3)
+    # A gross outlier says nothing about the others.
+    problem.Y[7] = 1e4
+    outlying, _ = widened()
+    np.testing.assert_allclose(outlying, params, atol=0.1)
+
+
 def test_a_true_answer_stops():
     problem = Problem()
     state = State.start(problem.params.copy())

@@ -199,6 +199,11 @@ class Gaussian(NamedTuple):
         """Rows of the head: logits, means, log-scales."""
         return self.n_components * (1 + self.n_outputs + self.n_scales)
 
+    @property
+    def log_scale_rows(self):
+        """Which rows of the head are log-scales: the last ones."""
+        return slice(self.n_components * (1 + self.n_outputs), None)
+
     def initial_bias(self, Y, sample_weight, rng):
         """Bias of the head: the network starts as a mixture of the targets alone.
 
