@@ -133,9 +133,13 @@ def _log_joints(ws, plan, floor, gradient):
             add = S != D and d > 0
             _add_output(
                 tail(ws, plan.target + d * BLOCK),
-                *(tail(ws, plan.head + mean_row), tail(ws, plan.head + scale_row)),
-                *(floor[s_row], joint),
-                *(tail(ws, gradient + mean_row), tail(ws, gradient + scale_row), add),
+                tail(ws, plan.head + mean_row),
+                tail(ws, plan.head + scale_row),
+                floor[s_row],
+                joint,
+                tail(ws, gradient + mean_row),
+                tail(ws, gradient + scale_row),
+                add,
             )
         _take_larger(joint, best, k == 0)
 

@@ -76,16 +76,32 @@ class Steps(NamedTuple):
     seed: np.ndarray  # uint32
 
 
+# Numba compiles a helper once for all helpers that call it, and again for kernels: what
+# a kernel needs more than once is called through one of its helpers.
+
+
 @helper
-def _load_block_of_step(ws, plan, view, rows, step, s, block):
-    """Fill the input view with a block of a step's rows, and with noise."""
+def _load_view(ws, plan, view, rows, picks, scale, noise, seed):
+    """Fill the input view with a block of rows, and with noise."""
+    load_block(ws, plan, rows, picks, scale)
+    if noise > 0:
+        hash_noise(tail(ws, plan.raw), plan.n_features * BLOCK, noise, seed)
+    encode(ws, plan, view)
+
+
+@helper
+def _load_view_of_step(ws, plan, view, rows, step, s, block):
     n_blocks = step.rows.shape[0] // (step.scale.shape[0] * BLOCK)
     picks = tail(step.rows, (s * n_blocks + block) * BLOCK)
-    load_block(ws, plan, rows, picks, step.scale[s])
-    if step.noise[s] > 0:
-        seed = np.uint32(step.seed[s] + np.uint32(block * 0x9E3779))
-        hash_noise(tail(ws, plan.raw), plan.n_features * BLOCK, step.noise[s], seed)
-    encode(ws, plan, view)
+    seed = np.uint32(step.seed[s] + np.uint32(block * 0x9E3779))
+    _load_view(ws, plan, view, rows, picks, step.scale[s], step.noise[s], seed)
+
+
+@helper
+def _load_view_of_rows(ws, plan, view, rows, block):
+    one, zero = ws.dtype.type(1), ws.dtype.type(0)
+    picks = tail(rows.order, block * BLOCK)
+    _load_view(ws, plan, view, rows, picks, one, zero, np.uint32(0))
 
 
 @lru_cache
@@ -108,7 +124,6 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
         """
         compact()
         state = flush_denormals()
-        one = model.params.dtype.type(1)
         ws = tail(buffers.workspace, thread * plan.workspace_size)
         grads, size = buffers.gradients, plan.n_members * plan.member_size
         n_groups, n_steps = grads.shape[0] // size, step.scale.shape[0]
@@ -127,7 +142,7 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
                     first = group * n_blocks // n_groups
                     for block in range(first, (group + 1) * n_blocks // n_groups):
                         if m == first_member or n_blocks > 1:
-                            _load_block_of_step(ws, plan, view, rows, step, s, block)
+                            _load_view_of_step(ws, plan, view, rows, step, s, block)
                         forward(ws, plan, model.members, start, activation)
                         log_likelihood_gradient(
                             ws, plan, floor, plan.likelihood, plan.layers[-1, DELTA]
@@ -160,9 +175,7 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
                 barrier(sync, team)
         n = validation.weight.shape[0] - 1
         for block in range(thread, validation.order.shape[0] // BLOCK, team):
-            picks = tail(validation.order, block * BLOCK)
-            load_block(ws, plan, validation, picks, one)
-            encode(ws, plan, view)
+            _load_view_of_rows(ws, plan, view, validation, block)
             for m in range(plan.n_members):
                 forward(ws, plan, model.members, m * plan.member_size, activation)
                 log_likelihood_gradient(
