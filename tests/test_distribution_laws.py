@@ -9,6 +9,7 @@ from mixtures import N, mixtures, random_mixture
 from scipy import stats
 
 from skmdn import MixtureDistribution
+from skmdn._distribution.grid import dyadic_grid, grid_size
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,26 @@ def y():
 
 
 # --- modes and regions ----------------------------------------------------------------
+
+
+@given(mixtures(), st.sampled_from([0.5, 1.0]), st.floats(0.1, 9.5))
+def test_grid_is_fine_enough_around_every_component(dist, spacing, reach):
+    (points,) = dyadic_grid(dist.means, dist.scales, spacing, reach)
+    assert np.all(np.diff(points) > 0)
+    assert len(points) <= grid_size(dist.n_components, spacing, reach)
+    for mean, scale in zip(dist.means[0], dist.scales[0], strict=True):
+        ends = np.searchsorted(points, [mean - reach * scale, mean + reach * scale])
+        assert 0 < ends[0] < ends[1] < len(points)
+        gaps = np.diff(points[ends[0] - 1 : ends[1] + 1])
+        assert gaps.max() <= 1.0001 * np.sqrt(2) * spacing * scale
+
+
+def test_grid_rows_that_are_shorter_repeat_their_last_point():
+    means, scales = np.array([[0.0, 0.0], [0.0, 100.0]]), np.ones((2, 2))
+    points = dyadic_grid(means, scales, 1.0, 3.0)
+    assert np.all(np.diff(points) >= 0)
+    np.testing.assert_array_equal(points[0, 6:], 3)
+    assert len(np.unique(points[1])) == points.shape[1] == 14
 
 
 @given(mixtures())
