@@ -75,10 +75,11 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     early_stopping : "auto" or bool, default="auto"
         Whether to hold rows out and keep the parameters of the epoch that made them
         most likely; all scales are then multiplied by a common factor, of at least 1,
-        if that makes them more likely still. "auto": with 100 or more distinct rows,
+        if that makes them more likely still. "auto": with 5 or more distinct rows,
         or `X_val` given to `fit`.
-    validation_fraction : float, default=0.1
-        Part of the rows that is held out.
+    validation_fraction : "auto" or float, default="auto"
+        Part of the rows that is held out. "auto": a tenth, but at least 30 rows, as far
+        as those are no more than 0.3 of all.
     n_iter_no_change : "auto", int or None, default="auto"
         Epochs without a better validation score after which training stops. "auto":
         a quarter of `max_iter`. None: never.
@@ -171,7 +172,10 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         ],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
         "n_iter_no_change": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
@@ -201,7 +205,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         batch_size="auto",
         max_iter="auto",
         early_stopping="auto",
-        validation_fraction=0.1,
+        validation_fraction="auto",
         n_iter_no_change="auto",
         min_scale="auto",
         warm_start=False,

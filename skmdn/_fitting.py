@@ -27,7 +27,11 @@ def hold_out(estimator, rows, table, X_val, y_val, rng):
         wanted = _auto.early_stopping(n)
     if not wanted or n == 1:
         return rows, None
-    n_held_out = math.ceil(estimator.validation_fraction * count_units(rows[2]).sum())
+    n_units = count_units(rows[2]).sum()
+    fraction = estimator.validation_fraction
+    if fraction == "auto":
+        fraction = _auto.validation_fraction(n_units)
+    n_held_out = math.ceil(fraction * n_units)
     training, held_out = divide(*rows, hold_out_part(rows[2], n_held_out, rng))
     return training[:3], held_out[:3]
 

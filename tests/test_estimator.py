@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -407,3 +408,15 @@ def test_partial_fit_has_no_rows_to_hold_out(table):
     assert not hasattr(mdn, "partial_fit")
     with pytest.raises(AttributeError, match="partial_fit"):
         mdn.partial_fit(*table)
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_few_rows_do_not_over_fit(n):
+    """Worse than one Gaussian for all rows by a little at most; it was tens of nats."""
+    excesses = []
+    for seed in range(5):
+        X, y = datasets.make_heteroscedastic(n, random_state=seed)
+        X_new, y_new = datasets.make_heteroscedastic(1000, random_state=100 + seed)
+        score = MDNRegressor(random_state=seed).fit(X, y).score(X_new, y_new)
+        excesses.append(norm.logpdf(y_new, y.mean(), y.std()).mean() - score)
+    assert np.mean(excesses) < (1.0 if n < 50 else 0.0)

@@ -281,7 +281,7 @@ WRONG = {
     "batch_size": [0, 1.5, "all"],
     "max_iter": [0, -1, 1.5, None],
     "early_stopping": ["yes", 2, None],
-    "validation_fraction": [0.0, 1.0, -0.1, np.nan],
+    "validation_fraction": [0.0, 1.0, -0.1, np.nan, "half"],
     "n_iter_no_change": [0, 2.5, "never"],
     "min_scale": [0.0, -1.0, np.nan, np.inf, "small"],
     "warm_start": ["yes", None],

@@ -163,7 +163,7 @@ def test_finds_collapse():
 def test_an_overfitted_network_is_found_out():
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(300, 30)), rng.normal(size=300)
-    mdn = MDNRegressor(random_state=0).fit(X[:60], y[:60])
+    mdn = MDNRegressor(early_stopping=False, random_state=0).fit(X[:60], y[:60])
     findings = density_report(mdn, X[60:], y[60:], output_dict=True)["findings"]
     assert "over-confident" in findings[0]
     assert "over-fits" in findings[-1]
