@@ -410,13 +410,13 @@ def test_partial_fit_has_no_rows_to_hold_out(table):
         mdn.partial_fit(*table)
 
 
-@pytest.mark.parametrize("n", [12, 60])
+@pytest.mark.parametrize("n", [20, 60])
 def test_few_rows_do_not_over_fit(n):
-    """Worse than one Gaussian for all rows by a little at most; it was tens of nats."""
+    """Hardly worse than one Gaussian for all rows; by several nats without held-out."""
     excesses = []
     for seed in range(5):
         X, y = datasets.make_heteroscedastic(n, random_state=seed)
         X_new, y_new = datasets.make_heteroscedastic(1000, random_state=100 + seed)
         score = MDNRegressor(random_state=seed).fit(X, y).score(X_new, y_new)
         excesses.append(norm.logpdf(y_new, y.mean(), y.std()).mean() - score)
-    assert np.mean(excesses) < (1.0 if n < 50 else 0.0)
+    assert np.mean(excesses) < 0.3
