@@ -98,17 +98,17 @@ class Ensemble(NamedTuple):
             means, scales = means[..., 0], scales[..., 0]
         return MixtureDistribution(weights, means, scales)
 
-    def calibrated(self, held_out, n_jobs=1):
+    def calibrated(self, held_out):
         """Choose the temperature of single folds by the likelihood of held-out rows.
 
         Parameters
         ----------
         held_out : list of (X, y, sample_weight), one for each model
         """
-        cases = self._cases(held_out, n_jobs)
+        cases = self._cases(held_out)
         return self._replace(temperature=self._best_temperature(cases))
 
-    def pooled(self, held_out, n_jobs=1):
+    def pooled(self, held_out):
         """Lower the temperature of calibrated folds to that of their mixture.
 
         A mixture of calibrated distributions is too wide (Gneiting & Ranjan 2013),
@@ -118,16 +118,18 @@ class Ensemble(NamedTuple):
         """
         if len(self.models) == 1:
             return self
-        members = [self._members(case) for case in self._cases(held_out, n_jobs)]
+        members = [self._members(case) for case in self._cases(held_out)]
         factor = self.temperature / self._best_temperature(members)
         return self._replace(temperature=self.temperature * min(1.0, factor))
 
-    def _cases(self, held_out, n_jobs):
+    def _cases(self, held_out):
         """Networks at their held-out rows, with what a temperature is judged by."""
         cases = []
         for fold, (X, y, weight) in enumerate(held_out):
-            rows = slice(_ROWS_FOR_TEMPERATURE // len(self.models))
-            network = self.models[fold].distribution(X[rows], n_jobs)
+            # Evenly, since merged rows are sorted.
+            step = -(-len(X) * len(self.models) // _ROWS_FOR_TEMPERATURE)
+            rows = slice(None, None, step)
+            network = self.models[fold].distribution(X[rows])
             wide = self._wide(fold, network.mean()).logpdf(y[rows])
             cases.append(_Case(fold, network, y[rows], weight[rows], wide))
         return cases
@@ -164,7 +166,7 @@ class Ensemble(NamedTuple):
         found = minimize_scalar(loss, bounds=bounds, method="bounded")
         return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
 
-    def stacked(self, held_out, n_jobs=1):
+    def stacked(self, held_out):
         """Choose the weight of the linear experts by the likelihood of held-out rows.
 
         One step of EM after the other (Smyth & Wolpert 1999, section 3): small, noisy
@@ -172,7 +174,7 @@ class Ensemble(NamedTuple):
         """
         pairs, weights = [], []
         for fold, (X, y, weight) in enumerate(held_out):
-            both = (self.member(fold, X, n_jobs), self.experts[fold].distribution(X))
+            both = (self.member(fold, X), self.experts[fold].distribution(X))
             pairs.append([part.logpdf(y) for part in both])
             weights.append(weight)
         network, line = np.concatenate(pairs, axis=1)

@@ -42,6 +42,11 @@ def test_grid_is_fine_enough_around_every_component(dist, spacing, reach):
         assert gaps.max() <= 1.0001 * np.sqrt(2) * spacing * scale
 
 
+def test_modes_where_scales_are_below_the_resolution_of_their_means():
+    dist = MixtureDistribution([[0.5, 0.5]], [[1e200, 1.0]], [[1e-200, 1.0]])
+    assert dist.mode()[0] in (1.0, 1e200)
+
+
 def test_grid_rows_that_are_shorter_repeat_their_last_point():
     means, scales = np.array([[0.0, 0.0], [0.0, 100.0]]), np.ones((2, 2))
     points = dyadic_grid(means, scales, 1.0, 3.0)

@@ -13,7 +13,7 @@ import sklearn
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 (its import is its effect)
 from sklearn.model_selection import (
     GridSearchCV,
     cross_val_score,

@@ -151,7 +151,7 @@ Xs = view.scale_inputs(X)
 component = COMPONENTS["diag"](2, 1)
 network = Network(2, view.n_features_out, (3,), component, 2, "silu")
 state = State.start(network.initialise(component.initial_bias(Y, w, rng), rng))
-options = Options(0.01, 9, 2, 0.1, 0.0, np.array([1e-3]))
+options = Options(0.01, 9, 2, 0.1, 0.0, np.array([1e-3]), widen=True)
 history = train(network, view, Data(Xs, Y, w), Data(Xs, Y, w), options, state, rng)
 print(*history.loss_curve, *history.validation_scores, *np.abs(state.params))
 """

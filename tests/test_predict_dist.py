@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 (its import is its effect)
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import (
     GridSearchCV,

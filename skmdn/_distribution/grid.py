@@ -22,6 +22,8 @@ def dyadic_grid(means, scales, spacing, reach):
     points : ndarray of shape (n, m)
         Increasing; rows with fewer points repeat their last one.
     """
+    # Points closer together than float64 numbers near the mean would all be the same.
+    scales = np.maximum(scales, np.spacing(np.abs(means)))
     unit = spacing * 2.0 ** np.round(np.log2(scales))
     first = np.floor((means - reach * scales) / unit)
     last = np.ceil((means + reach * scales) / unit)

@@ -127,7 +127,8 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
         ws = tail(buffers.workspace, thread * plan.workspace_size)
         grads, size = buffers.gradients, plan.n_members * plan.member_size
         n_groups, n_steps = grads.shape[0] // size, step.scale.shape[0]
-        n_blocks = step.rows.shape[0] // (n_steps * BLOCK)
+        # No steps: only the end is judged.
+        n_blocks = step.rows.shape[0] // (n_steps * BLOCK) if n_steps else 0
         skipped = 0
         # One member: the team shares the blocks, in groups. Several: the members.
         first_member, member_step = (thread, team) if has_members else (0, 1)
