@@ -2,12 +2,13 @@
 """Cross-fitting: splits, folds as tasks for threads, out-of-fold densities."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 
+from skmdn._blend import Blend, stacking_weights
 from skmdn._fitting import start_model, training_options, unscaled_curves
 from skmdn._holdout import count_units, divide, hold_out_folds, hold_out_part
 from skmdn._model import Model
@@ -21,15 +22,22 @@ _HELD_OUT = 0.1
 _MOST_HELD_OUT = 20_000
 
 
-class Fold(NamedTuple):
-    """One fitted model and the rows that were held out from it."""
+class Trial(NamedTuple):
+    """One fitted network and the course of its training."""
 
+    estimator: BaseEstimator  # its parameters; not fitted
     model: Model
-    held_out: tuple  # X, Y, sample_weight
-    rows: np.ndarray  # their numbers
-    n_iter: int
     losses: list
     scores: list
+
+
+class Fold(NamedTuple):
+    """Networks that were fitted to the same rows, and the rows held out from them."""
+
+    best: Trial
+    blend: Blend
+    held_out: tuple  # X, Y, sample_weight
+    rows: np.ndarray  # their numbers
 
 
 def splits(cv, rows, groups, rng):
@@ -61,16 +69,42 @@ def splits(cv, rows, groups, rng):
     return parts
 
 
-def fit_fold(estimator, split, seed):
-    """Fit `estimator`'s network to the training rows; stop by the held-out rows.
+def cross_fit(candidates, parts, seeds, n_jobs, progress):
+    """Fit every candidate to every split.
+
+    A candidate is a list of estimators: all of them are fitted to the first split, and
+    weighed by its held-out rows. The last is fitted to the other splits, unless another
+    is clearly better.
 
     Parameters
     ----------
-    estimator : MDNRegressor
+    candidates : list of list of MDNRegressor
         Not changed.
-    split : pair from `splits`
-    seed : int
+    parts : list of pairs from `splits`
+    seeds : list of int, one for each split
+    n_jobs : int
+        Threads; the result is the same bits for every number.
+    progress : callable
+        Called after every fit.
+
+    Returns
+    -------
+    folds : list of list of Fold
+        By candidate and split.
     """
+    tasks = [(e, parts[0], seeds[0]) for views in candidates for e in views]
+    trials = iter(_run_tasks(tasks, n_jobs, progress))
+    first = [_fold([next(trials) for _ in views], parts[0]) for views in candidates]
+    others = list(zip(parts[1:], seeds[1:], strict=True))
+    tasks = [(fold.best.estimator, *other) for fold in first for other in others]
+    trials = iter(_run_tasks(tasks, n_jobs, progress))
+    return [
+        [fold, *(_fold([next(trials)], part) for part, _ in others)] for fold in first
+    ]
+
+
+def _fit(estimator, split, seed, n_jobs):
+    """Fit a network to the training rows; stop by the held-out rows."""
     training, held_out = (part[:3] for part in split)
     rng = np.random.RandomState(seed)
     model = start_model(estimator, training, None, rng)
@@ -81,26 +115,45 @@ def fit_fold(estimator, split, seed):
         model.view,
         model.scaled(*training),
         model.scaled(*held_out),
-        options,
+        options._replace(n_jobs=n_jobs),
         state,
         rng,
     )
     fitted = model._replace(params=state.params)
     curves = unscaled_curves(model, history.loss_curve, history.validation_scores)
-    return Fold(fitted, held_out, split[1][3], history.n_iter, *curves)
+    return Trial(estimator, fitted, *curves)
 
 
-def run_tasks(task, arguments, n_jobs, progress=None):
-    """Call ``task(*a)`` for all `arguments` in `n_jobs` threads; keep their order."""
+def _fold(trials, split):
+    """Weigh networks by the rows that were held out from all of them."""
+    X, Y, weight, rows = split[1]
+    y = Y[:, 0] if Y.shape[1] == 1 else Y
+    models, weights, best = [trial.model for trial in trials], np.ones(1), 0
+    if len(models) > 1:
+        logpdf = np.array([model.distribution(X).logpdf(y) for model in models])
+        weights = stacking_weights(logpdf, weight)
+        best = _clearly_best(logpdf, weight)
+    return Fold(trials[best], Blend(models, weights.tolist()), (X, Y, weight), rows)
 
-    def run(argument):
-        result = task(*argument)
-        if progress is not None:
-            progress.update()
-        return result
 
-    with progress or nullcontext():
-        if n_jobs == 1 or len(arguments) == 1:
-            return [run(argument) for argument in arguments]
-        with ThreadPoolExecutor(min(n_jobs, len(arguments))) as executor:
-            return list(executor.map(run, arguments))
+def _clearly_best(logpdf, weight):
+    """The last network, or one that is better by more than a standard error."""
+    gain = logpdf - logpdf[-1]
+    mean = np.average(gain, axis=1, weights=weight)
+    variance = np.average((gain - mean[:, None]) ** 2, axis=1, weights=weight)
+    return int(np.argmax(mean - np.sqrt(variance / len(weight))))
+
+
+def _run_tasks(tasks, n_jobs, progress):
+    """Call ``_fit(*task)`` for all tasks in `n_jobs` threads; keep their order."""
+    inner = max(1, n_jobs // max(1, len(tasks)))
+
+    def run(task):
+        trial = _fit(*task, inner)
+        progress()
+        return trial
+
+    if n_jobs == 1 or len(tasks) < 2:
+        return [run(task) for task in tasks]
+    with ThreadPoolExecutor(min(n_jobs, len(tasks))) as executor:
+        return list(executor.map(run, tasks))

@@ -6,11 +6,12 @@ from numbers import Integral, Real
 import numpy as np
 from joblib import effective_n_jobs
 from scipy.stats import rankdata
-from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import check_is_fitted
 
-from skmdn._crossfit import fit_fold, run_tasks, splits
+from skmdn import _auto
+from skmdn._blend import Blend
+from skmdn._crossfit import cross_fit, splits
 from skmdn._discrete import warn_if_discrete
 from skmdn._distribution.checks import new_generator
 from skmdn._ensemble import Ensemble
@@ -22,11 +23,10 @@ from skmdn._scaling import merge_duplicates, row_numbers
 from skmdn._sklearn import Interval, StrOptions, check_table, fit_context
 
 _SHARED = (
-    *("hidden_layer_sizes", "activation", "covariance_type", "n_estimators", "n_bins"),
+    *("hidden_layer_sizes", "activation", "covariance_type", "n_estimators"),
     *("alpha", "input_noise", "learning_rate_init", "batch_size", "max_iter"),
     *("n_iter_no_change", "min_scale", "device"),
 )
-
 
 # A line with Gaussian noise, trained by the same engine: the safe side of every table.
 _LINEAR = {
@@ -68,9 +68,11 @@ class MDNRegressorCV(DistributionRegressor):
         Weight of the heavy-tailed background, which is centred on the prediction.
     hidden_layer_sizes, activation, covariance_type
         See `MDNRegressor`.
-    n_bins : int, default=16
-        Quantile bins of every input. Twice those of `MDNRegressor`: larger tables gain
-        by them, and on small ones an ensemble does not lose, while one network does.
+    n_bins : "auto" or int, default="auto"
+        Quantile bins of every input, see `MDNRegressor`. "auto": 4 for smooth functions
+        or 16 for steps. Networks of both kinds are fitted to the first split, and
+        weighed by its held-out rows; those of 16 are fitted to the other splits, unless
+        the first is clearly for 4.
     alpha, input_noise
         See `MDNRegressor`, like the following.
     learning_rate_init, batch_size, max_iter, n_iter_no_change, min_scale, device
@@ -87,6 +89,8 @@ class MDNRegressorCV(DistributionRegressor):
         The chosen candidate.
     best_score_ : float
         Its score: the mean over the folds.
+    n_bins_ : int
+        Bins of its networks; the first split may also have networks of the other kind.
     cv_results_ : dict of ndarray
         As in `GridSearchCV`: "params", "mean_test_score", "rank_test_score", ...
     temperature_ : float
@@ -98,8 +102,8 @@ class MDNRegressorCV(DistributionRegressor):
     oof_logpdf_ : ndarray of shape (n_samples,)
         Log-densities of the training rows under the models that did not see them; nan
         for rows never held out.
-    component_weights_ : ndarray of shape (n_models, n_estimators * n_components)
-        Mean weight of every component over the rows held out from its model.
+    component_weights_ : ndarray of shape (n_splits, n_estimators * n_components)
+        Mean weight of every component over the rows held out from its network.
     n_features_in_, n_outputs_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Only if the inputs have names.
@@ -134,6 +138,10 @@ class MDNRegressorCV(DistributionRegressor):
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's protocol)
         **{name: MDNRegressor._parameter_constraints[name] for name in _SHARED},
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "n_bins": [
+            StrOptions({"auto"}),
+            *MDNRegressor._parameter_constraints["n_bins"],
+        ],
         "cv": [StrOptions({"auto"}), "cv_object"],
         "param_grid": [dict, None],
         "scoring": [callable, None],
@@ -157,9 +165,9 @@ class MDNRegressorCV(DistributionRegressor):
         hidden_layer_sizes="auto",
         activation="silu",
         covariance_type="diag",
-        n_bins=16,
+        n_bins="auto",
         alpha=0.1,
-        input_noise=0.03,
+        input_noise="auto",
         learning_rate_init="auto",
         batch_size="auto",
         max_iter="auto",
@@ -237,7 +245,7 @@ class MDNRegressorCV(DistributionRegressor):
         parts = splits(self.cv, rows, groups, rng)
         seeds = rng.randint(2**31 - 1, size=len(parts))
         candidates = self._candidates()
-        *folds, experts = self._fit_folds([*candidates, _LINEAR], parts, seeds)
+        *folds, experts = self._cross_fit([*candidates, _LINEAR], parts, seeds)
         scores = np.array([[self._judge(fold, table) for fold in row] for row in folds])
         self._store(self._fitted(table, rows, candidates, folds, scores, experts))
         return self
@@ -258,42 +266,39 @@ class MDNRegressorCV(DistributionRegressor):
             raise ValueError("n_components and param_grid must name a candidate.")
         return candidates
 
-    def _base(self, candidate):
-        """One network with the parameters of a candidate."""
+    def _views(self, candidate):
+        """Networks of a candidate, one for every number of bins to try."""
+        n_bins = candidate.get("n_bins", self.n_bins)
         shared = {name: getattr(self, name) for name in _SHARED}
-        base = clone(MDNRegressor(**shared)).set_params(**candidate)
-        base._validate_params()
-        return base
+        views = []
+        for bins in _auto.N_BINS if n_bins == "auto" else (n_bins,):
+            view = MDNRegressor(**shared | candidate | {"n_bins": bins})
+            view._validate_params()
+            views.append(view)
+        return views
 
-    def _fit_folds(self, candidates, parts, seeds):
+    def _cross_fit(self, candidates, parts, seeds):
         """Fit every candidate on every split; a list of folds for each candidate."""
+        views = [self._views(candidate) for candidate in candidates]
+        n_fits = sum(map(len, views)) + len(views) * (len(parts) - 1)
         n_jobs = effective_n_jobs(self.n_jobs)
-        n_tasks = len(candidates) * len(parts)
-        inner = max(1, n_jobs // n_tasks)
-        arguments = [
-            (self._base(candidate).set_params(n_jobs=inner), part, seed)
-            for candidate in candidates
-            for part, seed in zip(parts, seeds, strict=True)
-        ]
-        progress = None
-        if self.verbose:
-            from tqdm.auto import tqdm  # Imported here: most fits show no bar.
+        if not self.verbose:
+            return cross_fit(views, parts, seeds, n_jobs, lambda: None)
+        from tqdm.auto import tqdm  # Imported here: most fits show no bar.
 
-            progress = tqdm(total=n_tasks, desc="MDNRegressorCV", unit="fold")
-        folds = run_tasks(fit_fold, arguments, n_jobs, progress)
-        step = len(parts)
-        return [folds[i : i + step] for i in range(0, n_tasks, step)]
+        with tqdm(total=n_fits, desc="MDNRegressorCV", unit="fit") as progress:
+            return cross_fit(views, parts, seeds, n_jobs, progress.update)
 
     def _judge(self, fold, table):
-        """Score of a fold's model on the rows held out from it."""
+        """Score of a fold's best network on the rows held out from it."""
         X, Y, weight = fold.held_out
         y = Y[:, 0] if Y.shape[1] == 1 else Y
         if self.scoring is None:
-            mixture = Ensemble([fold.model], [], self.background)
-            logpdf = mixture.distribution(X).logpdf(y)
+            network = Ensemble([Blend([fold.best.model], [1.0])], [], self.background)
+            logpdf = network.distribution(X).logpdf(y)
             return np.average(logpdf, weights=weight)
         estimator = MDNRegressor()
-        vars(estimator).update(fold.model.attributes(), **table.attributes)
+        vars(estimator).update(fold.best.model.attributes(), **table.attributes)
         estimator.n_outputs_, estimator._y_ndim = Y.shape[1], table.y_ndim
         return float(self.scoring(estimator, X, y))
 
@@ -306,16 +311,17 @@ class MDNRegressorCV(DistributionRegressor):
             (X, Y[:, 0] if Y.shape[1] == 1 else Y, weight)
             for X, Y, weight in (fold.held_out for fold in chosen)
         ]
-        models, lines = ([fold.model for fold in part] for part in (chosen, experts))
-        ensemble = Ensemble(models, lines, self.background)
+        blends = [fold.blend for fold in chosen]
+        lines = [fold.best.model for fold in experts]
+        ensemble = Ensemble(blends, lines, self.background)
         if self.calibrate:
             ensemble = ensemble.calibrated(held_out).stacked(held_out)
         total, weights = np.zeros((2, len(rows[0])))
         usage = []
         for i, (X, y, weight) in enumerate(held_out):
-            total[chosen[i].rows] += weight * ensemble.member(i, X).logpdf(y)
+            total[chosen[i].rows] += weight * ensemble.part(i, X).logpdf(y)
             weights[chosen[i].rows] += weight
-            network = chosen[i].model.distribution(X)
+            network = chosen[i].best.model.distribution(X)
             usage.append(np.average(network.weights, axis=0, weights=weight))
         oof = np.divide(
             total, weights, out=np.full(len(total), np.nan), where=weights > 0
@@ -326,13 +332,14 @@ class MDNRegressorCV(DistributionRegressor):
             oof = np.append(oof, np.nan)[row_numbers(table.X, table.Y, *rows[:2])]
         return {
             **table.attributes,
-            "_models": [model.attributes() for model in models],
+            "_folds": [blend.attributes() for blend in blends],
             "_experts": [model.attributes() for model in lines],
             "_y_ndim": table.y_ndim,
             "n_outputs_": table.Y.shape[1],
-            "n_iter_": max(fold.n_iter for fold in chosen),
-            "loss_curve_": [fold.losses for fold in chosen],
-            "validation_scores_": [fold.scores for fold in chosen],
+            "n_iter_": max(len(fold.best.losses) for fold in chosen),
+            "n_bins_": chosen[0].best.estimator.n_bins,
+            "loss_curve_": [fold.best.losses for fold in chosen],
+            "validation_scores_": [fold.best.scores for fold in chosen],
             "best_params_": candidates[best],
             "best_score_": float(mean[best]),
             "cv_results_": _results(candidates, scores),
@@ -344,12 +351,10 @@ class MDNRegressorCV(DistributionRegressor):
 
     def _mixture(self):
         check_is_fitted(self)
-        models, experts = (
-            [Model.from_attributes(part) for part in parts]
-            for parts in (self._models, self._experts)
-        )
+        folds = [Blend.from_attributes(part) for part in self._folds]
+        lines = [Model.from_attributes(part) for part in self._experts]
         return Ensemble(
-            models, experts, self.background, self.temperature_, self.linear_weight_
+            folds, lines, self.background, self.temperature_, self.linear_weight_
         )
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The networks of a cross-fit as one mixture: temperature, experts, background."""
+"""The networks of all folds as one mixture: temperature, experts, background."""
 
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit
 
+from skmdn._blend import mix, stacking_weights
 from skmdn.distribution import MixtureDistribution
 
 # A scale mixture of wide Gaussians, in units of the targets' scale: tails so heavy that
@@ -15,12 +15,9 @@ _BACKGROUND_SCALES = 1.5 * 4.0 ** np.arange(7)
 _BACKGROUND_WEIGHTS = 2.0 ** -np.arange(7) / np.sum(2.0 ** -np.arange(7))
 _TEMPERATURES = (0.3, 4.0)
 _ROWS_FOR_TEMPERATURE = 20_000
-
-
 # Below the first weight linear experts would cost more components than they gain nats;
 # the second keeps a little of the networks in any case.
 _LINEAR_WEIGHTS = (0.02, 0.98)
-_EM_STEPS = 200
 
 
 class _Case(NamedTuple):
@@ -34,12 +31,12 @@ class _Case(NamedTuple):
 
 
 class Ensemble(NamedTuple):
-    """Models of equal weights, calibrated, with linear experts and a background.
+    """Folds of equal weights, calibrated, with linear experts and a background.
 
     Attributes
     ----------
-    models : list of Model
-        The networks of the folds.
+    folds : list of Blend
+        The networks of every fold.
     experts : list of Model
         Linear models with Gaussian noise, fitted to the same folds.
     temperature : float
@@ -50,7 +47,7 @@ class Ensemble(NamedTuple):
         Weight of the linear experts.
     """
 
-    models: list
+    folds: list
     experts: list
     background: float
     temperature: float = 1.0
@@ -59,28 +56,26 @@ class Ensemble(NamedTuple):
     @property
     def size(self):
         """Components of a row's mixture, counted once for each output."""
-        return sum(model.size + 1 + len(_BACKGROUND_SCALES) for model in self.models)
+        return sum(fold.size + 1 + len(_BACKGROUND_SCALES) for fold in self.folds)
 
     def distribution(self, X, n_jobs=1):
         """Mixture of the folds' distributions at the rows of `X`."""
-        folds = range(len(self.models))
-        parts = [self.member(fold, X, n_jobs) for fold in folds]
-        return _mix(parts, [1 / len(parts)] * len(parts))
+        parts = [self.part(fold, X, n_jobs) for fold in range(len(self.folds))]
+        return mix(parts, [1 / len(parts)] * len(parts))
 
-    def member(self, fold, X, n_jobs=1):
+    def part(self, fold, X, n_jobs=1):
         """Distribution of one fold's models; the background's components stand last."""
-        network = self.models[fold].distribution(X, n_jobs)
+        network = self.folds[fold].distribution(X, n_jobs)
         core = self._heated(fold, network)
         if self.linear_weight > 0:
             line = self.experts[fold].distribution(X, n_jobs)
-            core = _mix([core, line], [1 - self.linear_weight, self.linear_weight])
+            core = mix([core, line], [1 - self.linear_weight, self.linear_weight])
         parts = [core, self._wide(fold, core.mean())]
-        return _mix(parts, [1 - self.background, self.background])
+        return mix(parts, [1 - self.background, self.background])
 
     def _heated(self, fold, network):
-        """Distribution of a network with the temperature applied."""
-        model = self.models[fold]
-        bound = model.min_scale * np.abs(model.scaling.scale)
+        """Distribution of a fold's networks with the temperature applied."""
+        bound = self.folds[fold].bound
         if network.n_outputs == 1:
             bound = bound[0]
         scales = np.maximum(network.scales * self.temperature, bound)
@@ -88,8 +83,7 @@ class Ensemble(NamedTuple):
 
     def _wide(self, fold, means):
         """Background around `means`, which remain those of the whole."""
-        # Targets may be scaled by a negative number: they are then mirrored.
-        unit = np.abs(self.models[fold].scaling.scale)
+        unit = self.folds[fold].unit
         shape = (len(means), len(_BACKGROUND_SCALES), len(unit))
         scales = np.broadcast_to(np.multiply.outer(_BACKGROUND_SCALES, unit), shape)
         means = np.broadcast_to(means.reshape(-1, 1, len(unit)), shape)
@@ -103,7 +97,7 @@ class Ensemble(NamedTuple):
 
         Parameters
         ----------
-        held_out : list of (X, y, sample_weight), one for each model
+        held_out : list of (X, y, sample_weight), one for each fold
         """
         cases = self._cases(held_out)
         return self._replace(temperature=self._best_temperature(cases))
@@ -116,7 +110,7 @@ class Ensemble(NamedTuple):
         none of that fold's members has: the factor by which the best temperature falls
         from single members to their mixture is applied once more.
         """
-        if len(self.models) == 1:
+        if len(self.folds) == 1:
             return self
         members = [self._members(case) for case in self._cases(held_out)]
         factor = self.temperature / self._best_temperature(members)
@@ -127,27 +121,20 @@ class Ensemble(NamedTuple):
         cases = []
         for fold, (X, y, weight) in enumerate(held_out):
             # Evenly, since merged rows are sorted.
-            step = -(-len(X) * len(self.models) // _ROWS_FOR_TEMPERATURE)
+            step = -(-len(X) * len(self.folds) // _ROWS_FOR_TEMPERATURE)
             rows = slice(None, None, step)
-            network = self.models[fold].distribution(X[rows])
+            network = self.folds[fold].distribution(X[rows])
             wide = self._wide(fold, network.mean()).logpdf(y[rows])
             cases.append(_Case(fold, network, y[rows], weight[rows], wide))
         return cases
 
     def _members(self, case):
-        """The same rows once for every member of the fold's network."""
-        n_members = self.models[case.fold].architecture["n_estimators"]
-
-        def split(a):
-            return a.reshape(len(a) * n_members, -1, *a.shape[2:])
-
-        network = case.network
-        weights = split(network.weights) * n_members
-        members = MixtureDistribution(
-            weights, split(network.means), split(network.scales)
+        """The same rows once for every member of the fold's networks."""
+        members, shares = self.folds[case.fold].members(case.network)
+        y, weight, wide = (
+            np.repeat(a, len(members) // len(a), axis=0) for a in case[2:]
         )
-        others = (np.repeat(a, n_members, axis=0) for a in case[2:])
-        return _Case(case.fold, members, *others)
+        return _Case(case.fold, members, y, weight * shares, wide)
 
     def _best_temperature(self, cases):
         """Temperature of the greatest likelihood; 1 if none is better."""
@@ -169,29 +156,14 @@ class Ensemble(NamedTuple):
     def stacked(self, held_out):
         """Choose the weight of the linear experts by the likelihood of held-out rows.
 
-        One step of EM after the other (Smyth & Wolpert 1999, section 3): small, noisy
-        tables that a line explains are where networks lose.
+        Small, noisy tables that a line explains are where networks lose.
         """
         pairs, weights = [], []
         for fold, (X, y, weight) in enumerate(held_out):
-            both = (self.member(fold, X), self.experts[fold].distribution(X))
+            both = (self.part(fold, X), self.experts[fold].distribution(X))
             pairs.append([part.logpdf(y) for part in both])
             weights.append(weight)
-        network, line = np.concatenate(pairs, axis=1)
-        weight, share = np.concatenate(weights), 0.5
-        for _ in range(_EM_STEPS):
-            odds = np.log(1 - share) - np.log(share) + network - line
-            share = np.average(expit(-odds), weights=weight)
-            share = np.clip(share, _LINEAR_WEIGHTS[0] / 2, _LINEAR_WEIGHTS[1])
+        logpdf, weight = np.concatenate(pairs, axis=1), np.concatenate(weights)
+        share = min(stacking_weights(logpdf, weight)[1], _LINEAR_WEIGHTS[1])
         used = share >= _LINEAR_WEIGHTS[0]
         return self._replace(linear_weight=float(share) if used else 0.0)
-
-
-def _mix(parts, shares):
-    """Mixture of distributions of the same rows."""
-    pairs = zip(parts, shares, strict=True)
-    return MixtureDistribution(
-        np.concatenate([part.weights * share for part, share in pairs], axis=1),
-        np.concatenate([part.means for part in parts], axis=1),
-        np.concatenate([part.scales for part in parts], axis=1),
-    )

@@ -76,6 +76,7 @@ def training_options(estimator, model, n):
     """Replace every "auto" of the training options by its value for `n` rows."""
     rate, batch_size = estimator.learning_rate_init, estimator.batch_size
     max_iter, patience = estimator.max_iter, estimator.n_iter_no_change
+    input_noise = estimator.input_noise
     if rate == "auto":
         rate = _auto.learning_rate_init(model.architecture["hidden_layer_sizes"])
     if batch_size == "auto":
@@ -84,12 +85,14 @@ def training_options(estimator, model, n):
         max_iter = _auto.max_iter(n, batch_size)
     if patience == "auto":
         patience = _auto.n_iter_no_change(max_iter)
+    if input_noise == "auto":
+        input_noise = _auto.input_noise(n, estimator.n_bins)
     return Options(
         learning_rate_init=rate,
         batch_size=batch_size,
         max_iter=max_iter,
         alpha=estimator.alpha,
-        input_noise=estimator.input_noise,
+        input_noise=input_noise,
         min_scale=model.min_scale,
         n_iter_no_change=patience,
         n_jobs=effective_n_jobs(estimator.n_jobs),

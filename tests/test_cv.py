@@ -6,10 +6,12 @@ import pickle
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.stats import norm
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmdn import MDNRegressor, MDNRegressorCV
+from skmdn._blend import stacking_weights
 from skmdn._holdout import count_units, hold_out_folds, hold_out_part
 from skmdn.datasets import make_bimodal, make_heteroscedastic, make_interactions
 
@@ -42,7 +44,8 @@ def test_keeps_every_fold(fitted, table):
     assert fitted.component_weights_.shape == (5, 8)
     np.testing.assert_allclose(fitted.component_weights_.sum(axis=1), 1)
     n_experts = int(fitted.linear_weight_ > 0)
-    assert distribution.n_components == 5 * (8 + n_experts + 7)
+    # The first fold has networks of both views.
+    assert distribution.n_components == 8 + 5 * (8 + n_experts + 7)
     np.testing.assert_allclose(distribution.weights.sum(axis=1), 1)
     assert np.isfinite(fitted.oof_logpdf_).all()
     assert len(fitted.oof_logpdf_) == len(X)
@@ -80,6 +83,48 @@ def test_param_grid_and_scoring():
     assert mdn.fit(X, y).best_params_ == {"n_components": 2, "n_bins": 0}
 
 
+def test_bins_follow_the_shape_of_the_function():
+    """Few for a smooth one, many for steps; the first split keeps both kinds."""
+    rng = np.random.RandomState(0)
+    X = rng.uniform(-2, 2, size=(400, 2))
+    steps = np.random.RandomState(1).normal(size=17)
+    means = {4: X[:, 0] * X[:, 1], 16: steps[np.floor(4 * X[:, 0]).astype(int) + 8]}
+    for n_bins, mean in means.items():
+        y = mean + 0.1 * rng.normal(size=400)
+        mdn = MDNRegressorCV(1, cv=3, **SMALL | {"max_iter": 80}).fit(X, y)
+        assert mdn.n_bins_ == n_bins
+        first, *others = mdn._mixture().folds
+        np.testing.assert_allclose(np.sum(first.weights), 1)
+        kinds = [len(model.view.bin_feature) for model in first.models]
+        assert kinds == [8, 32]
+        assert kinds[int(np.argmax(first.weights))] == 2 * n_bins
+        for fold in others:
+            assert fold.weights == [1.0]
+            assert len(fold.models[0].view.bin_feature) == 2 * n_bins
+
+
+def test_bins_may_be_given(table):
+    mdn = MDNRegressorCV(2, cv=2, n_bins=3, **SMALL).fit(*table)
+    assert mdn.n_bins_ == 3
+    for fold in mdn._mixture().folds:
+        assert [len(model.view.bin_feature) for model in fold.models] == [3]
+
+
+def test_stacking_weights_are_those_of_greatest_likelihood():
+    rng = np.random.RandomState(0)
+    y = np.where(rng.uniform(size=3000) < 0.3, rng.normal(size=3000), 8.0)
+    y[y == 8.0] += rng.normal(size=(y == 8.0).sum())
+    sample_weight = rng.uniform(0, 2, size=3000)
+    logpdf = norm.logpdf(y, loc=[[0.0], [8.0], [500.0]])
+    weights = stacking_weights(logpdf, sample_weight)
+    share = np.average(y < 4, weights=sample_weight)
+    np.testing.assert_allclose(weights, [share, 1 - share, 0], atol=1e-3)
+    # A row that every density excludes has no say.
+    with_outlier = np.column_stack([logpdf, np.full(3, -np.inf)])
+    again = stacking_weights(with_outlier, np.append(sample_weight, 1.0))
+    np.testing.assert_allclose(again, weights, atol=1e-3)
+
+
 def test_same_bits_for_every_n_jobs(table, fitted):
     X, y = table
     for n_jobs in (2, 3):
@@ -113,12 +158,13 @@ def test_one_hold_out_leaves_rows_unjudged(table):
 def linear_ensemble(table, n_estimators):
     """Two folds of linear networks, and rows drawn around their predictions."""
     options = SMALL | {"n_estimators": n_estimators, "hidden_layer_sizes": ()}
+    options |= {"n_bins": 4}
     ensemble = MDNRegressorCV(1, cv=2, **options).fit(*table)._mixture()
 
     def held_out(spread):
         z = np.random.RandomState(0).normal(size=len(table[0]))
-        for model in ensemble.models:
-            core = model.distribution(table[0])
+        for fold in ensemble.folds:
+            core = fold.distribution(table[0])
             yield table[0], core.mean() + spread * core.std() * z, np.ones(len(z))
 
     return ensemble._replace(temperature=1.0), held_out
@@ -133,14 +179,15 @@ def test_temperature_follows_held_out_rows(spread, table):
 
 def spread_out(ensemble, distance):
     """Move the members of every network apart, by scaled units of the targets."""
-    models = []
-    for model in ensemble.models:
+    folds = []
+    for fold in ensemble.folds:
+        (model,) = fold.models
         params = model.params.copy()
         heads = model.network.layers(params)[1][-2:]
         for sign, intercept in zip((-1, 1), heads, strict=True):
             intercept[1] += sign * distance
-        models.append(model._replace(params=params))
-    return ensemble._replace(models=models)
+        folds.append(fold._replace(models=[model._replace(params=params)]))
+    return ensemble._replace(folds=folds)
 
 
 def test_pooling_lowers_the_temperature_of_members_that_disagree(table):
@@ -154,7 +201,7 @@ def test_pooling_lowers_the_temperature_of_members_that_disagree(table):
         ratios.append(pooled.temperature / calibrated.temperature)
     assert 0.9 < ratios[0] <= 1
     assert ratios[1] < 0.7
-    one = ensemble._replace(models=ensemble.models[:1])
+    one = ensemble._replace(folds=ensemble.folds[:1])
     assert one.pooled(held_out[:1]) == one
 
 
@@ -169,7 +216,7 @@ def test_temperature_of_the_fit_is_that_of_the_pooled_folds():
     assert mdn.temperature_ < 0.95 * calibrated.temperature
     # Out of fold it is the calibrated fold that counts, not its part in the mixture.
     logpdf = [
-        calibrated.member(fold, *held_out[fold][:1]).logpdf(held_out[fold][1])
+        calibrated.part(fold, *held_out[fold][:1]).logpdf(held_out[fold][1])
         for fold in range(3)
     ]
     rows = np.concatenate([rows for _, rows in folds])
@@ -178,7 +225,7 @@ def test_temperature_of_the_fit_is_that_of_the_pooled_folds():
 
 def test_bound_of_the_scales_holds_after_calibration(table):
     X, y = table
-    mdn = MDNRegressorCV(2, min_scale=1.0, **SMALL).fit(X, y)
+    mdn = MDNRegressorCV(2, min_scale=1.0, n_bins=4, **SMALL).fit(X, y)
     scales = mdn.predict_dist(X).scales.reshape(len(X), 5, -1)
     unit = scales[..., -1:] / (1.5 * 4**6)  # from the widest of the background
     assert np.all(scales >= 0.999 * unit)

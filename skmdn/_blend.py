@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Networks of the same rows as one mixture, weighed by held-out rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+from skmdn._model import Model
+from skmdn.distribution import MixtureDistribution
+
+_EM_STEPS = 200
+# So small a weight that EM leaves it there; the logarithm of zero is avoided.
+_LEAST_WEIGHT = 1e-12
+
+
+class Blend(NamedTuple):
+    """Networks that were fitted to the same rows, with other views of the inputs.
+
+    Attributes
+    ----------
+    models : list of Model
+        Of one scaling of the targets, and of as many components in every member.
+    weights : list of float
+        Their sum is 1.
+    """
+
+    models: list
+    weights: list
+
+    @property
+    def unit(self):
+        """Scale of the targets, (n_outputs,)."""
+        # Targets may be scaled by a negative number: they are then mirrored.
+        return np.abs(self.models[0].scaling.scale)
+
+    @property
+    def bound(self):
+        """Lower bound of the components' scales, (n_outputs,), in units of `y`."""
+        return self.models[0].min_scale * self.unit
+
+    @property
+    def size(self):
+        """Components of a row's mixture, counted once for each output."""
+        return sum(model.size for model in self.models)
+
+    def distribution(self, X, n_jobs=1):
+        """Conditional distribution of the targets at the rows of `X`."""
+        return mix(
+            [model.distribution(X, n_jobs) for model in self.models], self.weights
+        )
+
+    def members(self, distribution):
+        """Take a distribution of the blend apart into those of all members.
+
+        Returns
+        -------
+        members : MixtureDistribution
+            Its rows, each as often as there are members in all networks.
+        weights : ndarray of shape (n_rows * n_members,)
+        """
+        n = sum(model.architecture["n_estimators"] for model in self.models)
+
+        def split(a):
+            return a.reshape(len(a) * n, -1, *a.shape[2:])
+
+        weights = split(distribution.weights)
+        shares = weights.sum(axis=1)
+        members = MixtureDistribution(
+            weights / shares[:, None],
+            split(distribution.means),
+            split(distribution.scales),
+        )
+        return members, shares
+
+    def attributes(self):
+        """Take apart into arrays, numbers, strings, lists and dicts."""
+        models = [model.attributes() for model in self.models]
+        return {"models": models, "weights": self.weights}
+
+    @classmethod
+    def from_attributes(cls, attributes):
+        """Put together again what `attributes` took apart."""
+        models = [Model.from_attributes(model) for model in attributes["models"]]
+        return cls(models, attributes["weights"])
+
+
+def mix(parts, shares):
+    """Mixture of distributions of the same rows."""
+    pairs = zip(parts, shares, strict=True)
+    return MixtureDistribution(
+        np.concatenate([part.weights * share for part, share in pairs], axis=1),
+        np.concatenate([part.means for part in parts], axis=1),
+        np.concatenate([part.scales for part in parts], axis=1),
+    )
+
+
+def stacking_weights(logpdf, sample_weight):
+    """Weights of a mixture of densities that make held-out rows most likely.
+
+    By EM (Smyth & Wolpert 1999, section 3): a row counts for at most its own weight,
+    however unlikely some density makes it.
+
+    Parameters
+    ----------
+    logpdf : array-like of shape (n_densities, n_samples)
+    sample_weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    weights : ndarray of shape (n_densities,)
+    """
+    # Infinitely far from everything, a row says nothing.
+    logpdf = np.maximum(logpdf, np.finfo(float).min)
+    weights = np.full(len(logpdf), 1 / len(logpdf))
+    for _ in range(_EM_STEPS):
+        share = softmax(np.log(weights)[:, None] + logpdf, axis=0)
+        weights = np.maximum(share @ sample_weight, _LEAST_WEIGHT * sample_weight.sum())
+        weights /= weights.sum()
+    return weights
