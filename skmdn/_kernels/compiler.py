@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What becomes of a kernel's helpers in LLVM: two kinds of Numba's code library.
+"""What becomes of a kernel and of its helpers: two ways through Numba's compiler.
 
-Numba optimises every helper by itself, again as part of each of its callers, and keeps
-the first machine code it has made of one for all later kernels of the process. That
-costs time, and a kernel then runs on other code (with other roundings) in the process
-that compiled it than in one that read it from the cache.
+Numba optimises every helper by itself, makes machine code of it that nobody calls,
+optimises it again as part of each of its callers, and keeps the first machine code of
+it for all later kernels of the process. That costs time, and a kernel then runs on
+other code (with other roundings) in the process that compiled it than in one that read
+it from the cache.
 """
 
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.typed_passes import NativeLowering
+
+# They rewrite what kernels do not have: closures, comprehensions, array expressions.
+_NEEDLESS_PASSES = frozenset(
+    {"InlineClosureLikes", "GenericRewrites", "NopythonRewrites"}
+)
 
 
 class _PartLibrary(JITCodeLibrary):
-    """Code of a helper: its callers optimise it.
+    """Code of a helper: its callers optimise it and make machine code of it.
 
     Only functions that ask for wide vectors are optimised before they are inlined,
     while LLVM still knows that their arrays do not overlap.
     """
+
+    def _optimize_functions(self, ll_module):
+        ll_module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self):
         if any(
@@ -26,6 +37,10 @@ class _PartLibrary(JITCodeLibrary):
             for attribute in function.attributes
         ):
             super()._optimize_final_module()
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
 
 
 class _KernelLibrary(JITCodeLibrary):
@@ -39,15 +54,43 @@ class _KernelLibrary(JITCodeLibrary):
         super()._optimize_final_module()
 
 
-def _compiler_into(library_class):
-    class _Compiler(Compiler):
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _PartLowering(NativeLowering):
+    """Lowering to LLVM code for callers, without an entry point."""
+
+    _name = "part_lowering"
+
+    def run_pass(self, state):
+        state.flags.no_compile = True
+        super().run_pass(state)
+        # Numba finds the code of a callee by its entry point, which must be a built-in
+        # function: that of an object that nobody else has.
+        key = [].append
+        lowered = state["cr"]._replace(cfunc=key)
+        state.targetctx.insert_user_function(key, lowered.fndesc, [state.library])
+        state["cr"] = lowered
+        return True
+
+
+def _compiler_into(library_class, lowering):
+    class _Compiler(CompilerBase):
         def __init__(self, typingctx, targetctx, library, *args):
             library = library_class(targetctx.codegen(), library_class.__name__)
             library.enable_object_caching()
             super().__init__(typingctx, targetctx, library, *args)
 
+        def define_pipelines(self):
+            pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+            pipeline.passes = [
+                (lowering if step is NativeLowering else step, description)
+                for step, description in pipeline.passes
+                if step.__name__ not in _NEEDLESS_PASSES
+            ]
+            pipeline.finalize()
+            return [pipeline]
+
     return _Compiler
 
 
-PartCompiler = _compiler_into(_PartLibrary)
-KernelCompiler = _compiler_into(_KernelLibrary)
+PartCompiler = _compiler_into(_PartLibrary, _PartLowering)
+KernelCompiler = _compiler_into(_KernelLibrary, NativeLowering)
