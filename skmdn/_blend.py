@@ -12,6 +12,8 @@ from skmdn.distribution import MixtureDistribution
 _EM_STEPS = 200
 # So small a weight that EM leaves it there; the logarithm of zero is avoided.
 _LEAST_WEIGHT = 1e-12
+# Log-densities below this say no more; their squares are finite.
+_LEAST_LOGPDF = -1e9
 
 
 class Blend(NamedTuple):
@@ -110,11 +112,27 @@ def stacking_weights(logpdf, sample_weight):
     -------
     weights : ndarray of shape (n_densities,)
     """
-    # Infinitely far from everything, a row says nothing.
-    logpdf = np.maximum(logpdf, np.finfo(float).min)
+    logpdf = np.maximum(logpdf, _LEAST_LOGPDF)
     weights = np.full(len(logpdf), 1 / len(logpdf))
     for _ in range(_EM_STEPS):
         share = softmax(np.log(weights)[:, None] + logpdf, axis=0)
         weights = np.maximum(share @ sample_weight, _LEAST_WEIGHT * sample_weight.sum())
         weights /= weights.sum()
     return weights
+
+
+def clearly_best(logpdf, sample_weight):
+    """Number of the last density, or of one better by more than a standard error.
+
+    Parameters
+    ----------
+    logpdf : array-like of shape (n_densities, n_samples)
+    sample_weight : ndarray of shape (n_samples,)
+    """
+    logpdf = np.maximum(logpdf, _LEAST_LOGPDF)
+    gain = logpdf - logpdf[-1]
+    mean = np.average(gain, axis=1, weights=sample_weight)
+    variance = np.average((gain - mean[:, None]) ** 2, axis=1, weights=sample_weight)
+    surplus = mean - np.sqrt(variance / len(sample_weight))
+    best = int(np.argmax(surplus))
+    return best if surplus[best] > 0 else len(logpdf) - 1

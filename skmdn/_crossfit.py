@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 
-from skmdn._blend import Blend, stacking_weights
+from skmdn._blend import Blend, clearly_best, stacking_weights
 from skmdn._fitting import start_model, training_options, unscaled_curves
 from skmdn._holdout import count_units, divide, hold_out_folds, hold_out_part
 from skmdn._model import Model
@@ -130,18 +130,10 @@ def _fold(trials, split):
     y = Y[:, 0] if Y.shape[1] == 1 else Y
     models, weights, best = [trial.model for trial in trials], np.ones(1), 0
     if len(models) > 1:
-        logpdf = np.array([model.distribution(X).logpdf(y) for model in models])
+        logpdf = [model.distribution(X).logpdf(y) for model in models]
         weights = stacking_weights(logpdf, weight)
-        best = _clearly_best(logpdf, weight)
+        best = clearly_best(logpdf, weight)
     return Fold(trials[best], Blend(models, weights.tolist()), (X, Y, weight), rows)
-
-
-def _clearly_best(logpdf, weight):
-    """The last network, or one that is better by more than a standard error."""
-    gain = logpdf - logpdf[-1]
-    mean = np.average(gain, axis=1, weights=weight)
-    variance = np.average((gain - mean[:, None]) ** 2, axis=1, weights=weight)
-    return int(np.argmax(mean - np.sqrt(variance / len(weight))))
 
 
 def _run_tasks(tasks, n_jobs, progress):

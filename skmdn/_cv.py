@@ -243,6 +243,8 @@ class MDNRegressorCV(DistributionRegressor):
             )
         warn_if_discrete(*rows[1:])
         parts = splits(self.cv, rows, groups, rng)
+        if not parts:
+            raise ValueError(f"cv must give at least one split, got cv={self.cv!r}.")
         seeds = rng.randint(2**31 - 1, size=len(parts))
         candidates = self._candidates()
         *folds, experts = self._cross_fit([*candidates, _LINEAR], parts, seeds)

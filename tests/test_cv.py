@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmdn import MDNRegressor, MDNRegressorCV
-from skmdn._blend import stacking_weights
+from skmdn._blend import clearly_best, stacking_weights
 from skmdn._holdout import count_units, hold_out_folds, hold_out_part
 from skmdn.datasets import make_bimodal, make_heteroscedastic, make_interactions
 
@@ -123,6 +123,20 @@ def test_stacking_weights_are_those_of_greatest_likelihood():
     with_outlier = np.column_stack([logpdf, np.full(3, -np.inf)])
     again = stacking_weights(with_outlier, np.append(sample_weight, 1.0))
     np.testing.assert_allclose(again, weights, atol=1e-3)
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(0.06, 0), (0.04, 1), (-0.2, 1)])
+def test_clearly_best_needs_more_than_a_standard_error(gain, expected):
+    last = np.random.RandomState(0).normal(size=400)
+    other = last + gain + np.tile([1.0, -1.0], 200)  # a standard error of 0.05
+    assert clearly_best([other, last], np.ones(400)) == expected
+
+
+def test_clearly_best_survives_densities_of_zero():
+    last, zero = np.zeros(5), np.full(5, -np.inf)
+    assert clearly_best([zero, zero], np.ones(5)) == 1
+    assert clearly_best([zero, last], np.ones(5)) == 1
+    assert clearly_best([last, zero], np.ones(5)) == 0
 
 
 def test_same_bits_for_every_n_jobs(table, fitted):
@@ -310,6 +324,8 @@ def test_failed_fit_keeps_the_earlier_one(table):
         ({"param_grid": {"depth": [1]}}, "depth"),
         ({"background": 1.5}, "background"),
         ({"cv": "loo"}, "cv"),
+        ({"cv": []}, "cv"),
+        ({"n_bins": "few"}, "n_bins"),
         ({"alpha": -1}, "alpha"),
     ],
 )
