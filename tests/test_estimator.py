@@ -386,6 +386,20 @@ def test_partial_fit_learns(table):
     assert np.any(step._params != other._params)
 
 
+@pytest.mark.parametrize(
+    ("n", "n_bins", "noise"), [(200, 8, 0.03), (200, 4, 0.0), (4000, 8, 0.0)]
+)
+def test_inputs_of_small_tables_get_noise_if_bins_are_narrow(n, n_bins, noise):
+    X, y = datasets.make_heteroscedastic(n, random_state=0)
+    options = {**QUICK, "max_iter": 2, "n_bins": n_bins, "random_state": 0}
+    params = [
+        MDNRegressor(input_noise=value, **options).fit(X, y)._params
+        for value in ("auto", noise, 0.01)
+    ]
+    np.testing.assert_array_equal(params[0], params[1])
+    assert np.any(params[0] != params[2])
+
+
 def test_partial_fit_draws_new_batches(table):
     X, y = table
     options = {**QUICK, "batch_size": 60, "learning_rate_init": 1e-9}
