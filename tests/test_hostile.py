@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from skmdn import MDNRegressor
+from skmdn import MDNRegressor, MDNRegressorCV
 
 N = 120
 QUICK = {"max_iter": 30, "random_state": 0}
@@ -86,6 +86,10 @@ def _assert_finite(mdn, X, y):
     assert np.isfinite(mdn.loss_curve_).all()
     if mdn.validation_scores_ is not None:
         assert np.isfinite(mdn.validation_scores_).all()
+    _assert_finite_predictions(mdn, X, y)
+
+
+def _assert_finite_predictions(mdn, X, y):
     distribution = mdn.predict_dist(X)
     for array in (distribution.weights, distribution.means, distribution.scales):
         assert np.isfinite(array).all()
@@ -114,6 +118,20 @@ def test_finite(name, options):
     _assert_finite(mdn, X, y)
     mdn = MDNRegressor(**{**options, **QUICK, "early_stopping": False})
     _assert_finite(mdn.partial_fit(X, y).partial_fit(X, y), X, y)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("background", [0.0, 0.005])
+def test_cross_fit_is_finite(name, background):
+    X, y = HOSTILE[name](np.random.RandomState(0))
+    mdn = MDNRegressorCV(n_estimators=2, background=background, **QUICK)
+    if name in ("one row", "one distinct row"):
+        with pytest.raises(ValueError, match="2 distinct rows"):
+            mdn.fit(X, y)
+        return
+    mdn.fit(X, y)
+    assert np.isfinite(mdn.oof_logpdf_).all()
+    _assert_finite_predictions(mdn, X, y)
 
 
 def test_zero_weights_on_most_rows():
