@@ -52,6 +52,25 @@ class Blend(NamedTuple):
             [model.distribution(X, n_jobs) for model in self.models], self.weights
         )
 
+    @property
+    def n_members(self):
+        """Members of all networks."""
+        return sum(model.architecture["n_estimators"] for model in self.models)
+
+    def sharpened(self, distribution, sharpness):
+        """Raise the weights to a power; those of every member keep their sum."""
+        if sharpness == 1.0:
+            return distribution
+        weights = distribution.weights.reshape(len(distribution), self.n_members, -1)
+        powers = (weights / weights.max(axis=2, keepdims=True)) ** sharpness
+        total = weights.sum(axis=2, keepdims=True)
+        weights = powers * (total / powers.sum(axis=2, keepdims=True))
+        return MixtureDistribution(
+            weights.reshape(distribution.weights.shape),
+            distribution.means,
+            distribution.scales,
+        )
+
     def members(self, distribution):
         """Take a distribution of the blend apart into those of all members.
 
@@ -61,10 +80,9 @@ class Blend(NamedTuple):
             Its rows, each as often as there are members in all networks.
         weights : ndarray of shape (n_rows * n_members,)
         """
-        n = sum(model.architecture["n_estimators"] for model in self.models)
 
         def split(a):
-            return a.reshape(len(a) * n, -1, *a.shape[2:])
+            return a.reshape(len(a) * self.n_members, -1, *a.shape[2:])
 
         weights = split(distribution.weights)
         shares = weights.sum(axis=1)

@@ -62,8 +62,8 @@ class MDNRegressorCV(DistributionRegressor):
         ``scoring(estimator, X, y)``, greater is better; judges candidates on held-out
         rows. None: mean log-likelihood.
     calibrate : bool, default=True
-        Whether to fit the temperature of the scales, and the weight of linear models,
-        to out-of-fold densities.
+        Whether to fit the temperature of the scales, the sharpness of the weights, and
+        the weight of linear models to out-of-fold densities.
     background : float, default=0.005
         Weight of the heavy-tailed background, which is centred on the prediction.
     hidden_layer_sizes, activation, covariance_type
@@ -96,6 +96,8 @@ class MDNRegressorCV(DistributionRegressor):
     temperature_ : float
         Factor on the scales of the networks. A mixture of calibrated folds is too wide:
         it is below that of single folds where members of a network disagree.
+    sharpness_ : float
+        Power, 1 or more, to which the weights of components are raised.
     linear_weight_ : float
         Weight of linear models with Gaussian noise, fitted to the same folds: 0 where
         the networks do without.
@@ -347,6 +349,7 @@ class MDNRegressorCV(DistributionRegressor):
             "cv_results_": _results(candidates, scores),
             "temperature_": ensemble.temperature,
             "linear_weight_": ensemble.linear_weight,
+            "sharpness_": ensemble.sharpness,
             "oof_logpdf_": oof,
             "component_weights_": np.array(usage),
         }
@@ -355,9 +358,8 @@ class MDNRegressorCV(DistributionRegressor):
         check_is_fitted(self)
         folds = [Blend.from_attributes(part) for part in self._folds]
         lines = [Model.from_attributes(part) for part in self._experts]
-        return Ensemble(
-            folds, lines, self.background, self.temperature_, self.linear_weight_
-        )
+        calibration = (self.temperature_, self.linear_weight_, self.sharpness_)
+        return Ensemble(folds, lines, self.background, *calibration)
 
 
 def _results(candidates, scores):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The networks of all folds as one mixture: temperature, experts, background."""
+"""The networks of all folds as one mixture: calibration, experts, background."""
 
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from skmdn.distribution import MixtureDistribution
 _BACKGROUND_SCALES = 1.5 * 4.0 ** np.arange(7)
 _BACKGROUND_WEIGHTS = 2.0 ** -np.arange(7) / np.sum(2.0 ** -np.arange(7))
 _TEMPERATURES = (0.3, 4.0)
+_SHARPEST = 3.0
 _ROWS_FOR_TEMPERATURE = 20_000
 # Below the first weight linear experts would cost more components than they gain nats;
 # the second keeps a little of the networks in any case.
@@ -21,10 +22,10 @@ _LINEAR_WEIGHTS = (0.02, 0.98)
 
 
 class _Case(NamedTuple):
-    """What the temperature of a fold is judged by."""
+    """What the calibration of a fold is judged by."""
 
     fold: int
-    network: MixtureDistribution  # at the held-out rows
+    network: MixtureDistribution  # at the held-out rows, sharpened
     y: np.ndarray
     sample_weight: np.ndarray
     wide: np.ndarray  # log-densities of `y` under the background
@@ -45,6 +46,8 @@ class Ensemble(NamedTuple):
         Weight of the heavy-tailed background.
     linear_weight : float
         Weight of the linear experts.
+    sharpness : float
+        Power to which the weights within every member are raised.
     """
 
     folds: list
@@ -52,6 +55,7 @@ class Ensemble(NamedTuple):
     background: float
     temperature: float = 1.0
     linear_weight: float = 0.0
+    sharpness: float = 1.0
 
     @property
     def size(self):
@@ -65,13 +69,17 @@ class Ensemble(NamedTuple):
 
     def part(self, fold, X, n_jobs=1):
         """Distribution of one fold's models; the background's components stand last."""
-        network = self.folds[fold].distribution(X, n_jobs)
-        core = self._heated(fold, network)
+        core = self._heated(fold, self._network(fold, X, n_jobs))
         if self.linear_weight > 0:
             line = self.experts[fold].distribution(X, n_jobs)
             core = mix([core, line], [1 - self.linear_weight, self.linear_weight])
         parts = [core, self._wide(fold, core.mean())]
         return mix(parts, [1 - self.background, self.background])
+
+    def _network(self, fold, X, n_jobs=1):
+        """Distribution of a fold's networks with sharpened weights."""
+        network = self.folds[fold].distribution(X, n_jobs)
+        return self.folds[fold].sharpened(network, self.sharpness)
 
     def _heated(self, fold, network):
         """Distribution of a fold's networks with the temperature applied."""
@@ -93,14 +101,20 @@ class Ensemble(NamedTuple):
         return MixtureDistribution(weights, means, scales)
 
     def calibrated(self, held_out):
-        """Choose the temperature of single folds by the likelihood of held-out rows.
+        """Choose temperature and sharpness by the likelihood of held-out rows.
+
+        Softmax never reaches zero: where there is little noise, what it leaves on
+        components that are of no use is a per cent of the mass, far away.
 
         Parameters
         ----------
         held_out : list of (X, y, sample_weight), one for each fold
         """
         cases = self._cases(held_out)
-        return self._replace(temperature=self._best_temperature(cases))
+        heated = self._replace(temperature=self._best_temperature(cases))
+        sharpened = heated._replace(sharpness=heated._best_sharpness(cases))
+        cases = sharpened._cases(held_out)
+        return sharpened._replace(temperature=sharpened._best_temperature(cases))
 
     def pooled(self, held_out):
         """Lower the temperature of calibrated folds to that of their mixture.
@@ -123,7 +137,7 @@ class Ensemble(NamedTuple):
             # Evenly, since merged rows are sorted.
             step = -(-len(X) * len(self.folds) // _ROWS_FOR_TEMPERATURE)
             rows = slice(None, None, step)
-            network = self.folds[fold].distribution(X[rows])
+            network = self._network(fold, X[rows])
             wide = self._wide(fold, network.mean()).logpdf(y[rows])
             cases.append(_Case(fold, network, y[rows], weight[rows], wide))
         return cases
@@ -138,20 +152,35 @@ class Ensemble(NamedTuple):
 
     def _best_temperature(self, cases):
         """Temperature of the greatest likelihood; 1 if none is better."""
-        with np.errstate(divide="ignore"):  # There may be no background.
-            shares = np.log([1 - self.background, self.background])
 
         def loss(log_temperature):
-            heated = self._replace(temperature=np.exp(log_temperature))
-            total = 0.0
-            for fold, network, y, weight, wide in cases:
-                core = heated._heated(fold, network).logpdf(y)
-                total -= weight @ np.logaddexp(shares[0] + core, shares[1] + wide)
-            return total
+            return self._replace(temperature=np.exp(log_temperature))._loss(cases)
 
-        bounds = np.log(_TEMPERATURES)
-        found = minimize_scalar(loss, bounds=bounds, method="bounded")
-        return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+        return _best_factor(loss, *_TEMPERATURES)
+
+    def _best_sharpness(self, cases):
+        """Sharpness of the greatest likelihood; 1 if none is better."""
+
+        def loss(log_sharpness):
+            sharpness = np.exp(log_sharpness)
+            return self._loss(
+                case._replace(
+                    network=self.folds[case.fold].sharpened(case.network, sharpness)
+                )
+                for case in cases
+            )
+
+        return _best_factor(loss, 1.0, _SHARPEST)
+
+    def _loss(self, cases):
+        """Negative log-likelihood of held-out rows."""
+        with np.errstate(divide="ignore"):  # There may be no background.
+            shares = np.log([1 - self.background, self.background])
+        total = 0.0
+        for fold, network, y, weight, wide in cases:
+            core = self._heated(fold, network).logpdf(y)
+            total -= weight @ np.logaddexp(shares[0] + core, shares[1] + wide)
+        return total
 
     def stacked(self, held_out):
         """Choose the weight of the linear experts by the likelihood of held-out rows.
@@ -167,3 +196,10 @@ class Ensemble(NamedTuple):
         share = min(stacking_weights(logpdf, weight)[1], _LINEAR_WEIGHTS[1])
         used = share >= _LINEAR_WEIGHTS[0]
         return self._replace(linear_weight=float(share) if used else 0.0)
+
+
+def _best_factor(loss, low, high):
+    """Minimise over the logarithm of a factor; 1 if none is better."""
+    bounds = np.log([low, high])
+    found = minimize_scalar(loss, bounds=bounds, method="bounded")
+    return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0

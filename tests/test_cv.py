@@ -191,6 +191,53 @@ def test_temperature_follows_held_out_rows(spread, table):
     np.testing.assert_allclose(found, spread, rtol=0.12)
 
 
+def test_weights_on_components_of_no_use_are_sharpened_away(table):
+    """Held-out rows that know only the heavier of two components, or both."""
+    ensemble = MDNRegressorCV(2, n_bins=4, cv=2, **SMALL).fit(*table)._mixture()
+    ensemble = ensemble._replace(temperature=1.0, linear_weight=0.0, sharpness=1.0)
+    blends = []
+    for fold in ensemble.folds:
+        (model,) = fold.models
+        params = model.params.copy()
+        coefs, intercepts = model.network.layers(params)
+        for coef, intercept in zip(coefs[-2:], intercepts[-2:], strict=True):
+            coef[:] = 0.0
+            # Logits, means and log-scales of two components: weights 0.9 and 0.1.
+            intercept[:] = [np.log(9.0), 0.0, 0.0, 8.0, -1.0, -1.0]
+        blends.append(fold._replace(models=[model._replace(params=params)]))
+    ensemble = ensemble._replace(folds=blends)
+    X, weight = table[0], np.ones(len(table[0]))
+    found = {}
+    for n_far in (0, 15):
+        held_out = []
+        for fold in blends:
+            mixture = fold.distribution(X)
+            chosen = np.where(np.arange(len(X)) < n_far, 1, 0)
+            z = np.random.RandomState(0).normal(size=len(X))
+            rows = np.arange(len(X))
+            y = mixture.means[rows, chosen] + mixture.scales[rows, chosen] * z
+            held_out.append((X, y, weight))
+        found[n_far] = ensemble.calibrated(held_out).sharpness
+    assert found[0] > 2.5
+    assert found[15] < 1.1
+
+
+def test_sharpening_keeps_the_weights_of_members():
+    rng = np.random.RandomState(0)
+    X, y = make_heteroscedastic(100, random_state=0)
+    fold = MDNRegressorCV(3, cv=2, **SMALL).fit(X, y)._mixture().folds[0]
+    plain = fold.distribution(X[rng.permutation(100)[:5]])
+    sharp = fold.sharpened(plain, 2.0)
+    for before, after in zip(
+        np.split(plain.weights, 4, axis=1),
+        np.split(sharp.weights, 4, axis=1),
+        strict=True,
+    ):
+        squares = before**2
+        share = before.sum(axis=1) / squares.sum(axis=1)
+        np.testing.assert_allclose(after, squares * share[:, None])
+
+
 def spread_out(ensemble, distance):
     """Move the members of every network apart, by scaled units of the targets."""
     folds = []
