@@ -118,7 +118,8 @@ def mix(parts, shares):
 def stacking_weights(logpdf, sample_weight):
     """Weights of a mixture of densities that make held-out rows most likely.
 
-    By EM (Smyth & Wolpert 1999, section 3): a row counts for at most its own weight,
+    By EM (Smyth & Wolpert 1999, Linearly Combining Density Estimators via Stacking,
+    Machine Learning 36, section 3): a row counts for at most its own weight,
     however unlikely some density makes it.
 
     Parameters
@@ -146,6 +147,10 @@ def clearly_best(logpdf, sample_weight):
     ----------
     logpdf : array-like of shape (n_densities, n_samples)
     sample_weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    number : int
     """
     logpdf = np.maximum(logpdf, _LEAST_LOGPDF)
     gain = logpdf - logpdf[-1]

@@ -36,7 +36,7 @@ class Fold(NamedTuple):
 
     best: Trial
     blend: Blend
-    held_out: tuple  # X, Y, sample_weight
+    held_out: tuple  # X, y, sample_weight; y (n_samples,) for one output
     rows: np.ndarray  # their numbers
 
 
@@ -133,7 +133,7 @@ def _fold(trials, split):
         logpdf = [model.distribution(X).logpdf(y) for model in models]
         weights = stacking_weights(logpdf, weight)
         best = clearly_best(logpdf, weight)
-    return Fold(trials[best], Blend(models, weights.tolist()), (X, Y, weight), rows)
+    return Fold(trials[best], Blend(models, weights.tolist()), (X, y, weight), rows)
 
 
 def _run_tasks(tasks, n_jobs, progress):

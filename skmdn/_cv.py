@@ -63,7 +63,7 @@ class MDNRegressorCV(DistributionRegressor):
         rows. None: mean log-likelihood.
     calibrate : bool, default=True
         Whether to fit the temperature of the scales, the sharpness of the weights, and
-        the weight of linear models to out-of-fold densities.
+        the weight of linear models [4]_ to out-of-fold densities.
     background : float, default=0.005
         Weight of the heavy-tailed background, which is centred on the prediction.
     hidden_layer_sizes, activation, covariance_type
@@ -97,7 +97,8 @@ class MDNRegressorCV(DistributionRegressor):
         Factor on the scales of the networks. A mixture of calibrated folds is too wide:
         it is below that of single folds where members of a network disagree.
     sharpness_ : float
-        Power, 1 or more, to which the weights of components are raised.
+        Power, 1 or more, to which the weights of components are raised: the inverse
+        temperature of their softmax [5]_.
     linear_weight_ : float
         Weight of linear models with Gaussian noise, fitted to the same folds: 0 where
         the networks do without.
@@ -126,6 +127,10 @@ class MDNRegressorCV(DistributionRegressor):
        Ensembles, NeurIPS.
     .. [3] T. Gneiting and R. Ranjan (2013), Combining Predictive Distributions,
        Electronic Journal of Statistics 7.
+    .. [4] P. Smyth and D. Wolpert (1999), Linearly Combining Density Estimators via
+       Stacking, Machine Learning 36.
+    .. [5] C. Guo, G. Pleiss, Y. Sun and K. Weinberger (2017), On Calibration of Modern
+       Neural Networks, ICML.
 
     Examples
     --------
@@ -295,15 +300,14 @@ class MDNRegressorCV(DistributionRegressor):
 
     def _judge(self, fold, table):
         """Score of a fold's best network on the rows held out from it."""
-        X, Y, weight = fold.held_out
-        y = Y[:, 0] if Y.shape[1] == 1 else Y
+        X, y, weight = fold.held_out
         if self.scoring is None:
             network = Ensemble([Blend([fold.best.model], [1.0])], [], self.background)
             logpdf = network.distribution(X).logpdf(y)
             return np.average(logpdf, weights=weight)
         estimator = MDNRegressor()
         vars(estimator).update(fold.best.model.attributes(), **table.attributes)
-        estimator.n_outputs_, estimator._y_ndim = Y.shape[1], table.y_ndim
+        estimator.n_outputs_, estimator._y_ndim = table.Y.shape[1], table.y_ndim
         return float(self.scoring(estimator, X, y))
 
     def _fitted(self, table, rows, candidates, folds, scores, experts):
@@ -311,10 +315,7 @@ class MDNRegressorCV(DistributionRegressor):
         mean = scores.mean(axis=1)
         best = int(np.argmax(mean))
         chosen = folds[best]
-        held_out = [
-            (X, Y[:, 0] if Y.shape[1] == 1 else Y, weight)
-            for X, Y, weight in (fold.held_out for fold in chosen)
-        ]
+        held_out = [fold.held_out for fold in chosen]
         blends = [fold.blend for fold in chosen]
         lines = [fold.best.model for fold in experts]
         ensemble = Ensemble(blends, lines, self.background)

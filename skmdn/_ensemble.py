@@ -14,7 +14,7 @@ from skmdn.distribution import MixtureDistribution
 _BACKGROUND_SCALES = 1.5 * 4.0 ** np.arange(7)
 _BACKGROUND_WEIGHTS = 2.0 ** -np.arange(7) / np.sum(2.0 ** -np.arange(7))
 _TEMPERATURES = (0.3, 4.0)
-_SHARPEST = 3.0
+_SHARPEST = 3.0  # Little is left on minor components, and more changes nothing.
 _ROWS_FOR_TEMPERATURE = 20_000
 # Below the first weight linear experts would cost more components than they gain nats;
 # the second keeps a little of the networks in any case.
@@ -103,6 +103,7 @@ class Ensemble(NamedTuple):
     def calibrated(self, held_out):
         """Choose temperature and sharpness by the likelihood of held-out rows.
 
+        The sharpness is the inverse temperature of a softmax (Guo et al. 2017, eq. 9).
         Softmax never reaches zero: where there is little noise, what it leaves on
         components that are of no use is a per cent of the mass, far away.
 
