@@ -103,6 +103,29 @@ def cross_fit(candidates, parts, seeds, n_jobs, progress):
     ]
 
 
+def unshared(folds, sample_weight):
+    """How different the training rows of the folds are: what makes their mixture wide.
+
+    Parameters
+    ----------
+    folds : list of Fold
+    sample_weight : ndarray of shape (n_samples,)
+        Weights of all rows.
+
+    Returns
+    -------
+    share : float
+        Of all rows, those that one fold has seen and another has not: the mean over all
+        pairs, also of a fold with itself (none). (1 - 1 / k) / k for k folds.
+    """
+    held = np.zeros((len(folds), len(sample_weight)))
+    for row, fold in zip(held, folds, strict=True):
+        row[fold.rows] = fold.held_out[2] / sample_weight[fold.rows]
+    pairs = (sample_weight * (1 - held)) @ held.T
+    np.fill_diagonal(pairs, 0.0)  # Of merged rows a fold may have seen a part.
+    return float(np.mean(pairs) / sample_weight.sum())
+
+
 def _fit(estimator, split, seed, n_jobs):
     """Fit a network to the training rows; stop by the held-out rows."""
     training, held_out = (part[:3] for part in split)

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmdn import _auto
 from skmdn._blend import Blend
-from skmdn._crossfit import cross_fit, splits
+from skmdn._crossfit import cross_fit, splits, unshared
 from skmdn._discrete import warn_if_discrete
 from skmdn._distribution.checks import new_generator
 from skmdn._ensemble import Ensemble
@@ -95,7 +95,8 @@ class MDNRegressorCV(DistributionRegressor):
         As in `GridSearchCV`: "params", "mean_test_score", "rank_test_score", ...
     temperature_ : float
         Factor on the scales of the networks. A mixture of calibrated folds is too wide:
-        it is below that of single folds where members of a network disagree.
+        it is below that of single folds where members of a network disagree and where
+        folds have seen different rows.
     sharpness_ : float
         Power, 1 or more, to which the weights of components are raised: the inverse
         temperature of their softmax [5]_.
@@ -332,7 +333,7 @@ class MDNRegressorCV(DistributionRegressor):
             total, weights, out=np.full(len(total), np.nan), where=weights > 0
         )
         if self.calibrate:
-            ensemble = ensemble.pooled(held_out)
+            ensemble = ensemble.pooled(held_out, unshared(chosen, rows[2]))
         if isinstance(self.cv, str):
             oof = np.append(oof, np.nan)[row_numbers(table.X, table.Y, *rows[:2])]
         return {

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
-from sklearn.model_selection import GroupKFold, KFold
+from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, ShuffleSplit
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmdn import MDNRegressor, MDNRegressorCV
 from skmdn._blend import clearly_best, stacking_weights
+from skmdn._crossfit import Fold, splits, unshared
 from skmdn._holdout import count_units, hold_out_folds, hold_out_part
 from skmdn.datasets import make_bimodal, make_heteroscedastic, make_interactions
 
@@ -252,18 +253,54 @@ def spread_out(ensemble, distance):
 
 
 def test_pooling_lowers_the_temperature_of_members_that_disagree(table):
-    """By the factor from one member to the mixture of all; never above it."""
+    """By the factor from one member to the mixture of all, or less; never above 1."""
     ensemble, held_out = linear_ensemble(table, n_estimators=2)
     held_out = list(held_out(1.0))
     ratios = []
     for distance in (0.0, 0.5):
         calibrated = spread_out(ensemble, distance).calibrated(held_out)
-        pooled = calibrated.pooled(held_out)
-        ratios.append(pooled.temperature / calibrated.temperature)
-    assert 0.9 < ratios[0] <= 1
-    assert ratios[1] < 0.7
-    one = ensemble._replace(folds=ensemble.folds[:1])
-    assert one.pooled(held_out[:1]) == one
+        ratios.append(
+            [
+                calibrated.pooled(held_out, share).temperature / calibrated.temperature
+                for share in (0.2, 0.1, 0.0)
+            ]
+        )
+    assert 0.9 < ratios[0][0] <= 1
+    assert ratios[1][0] < 0.7
+    # Folds that differ half as much: half of the logarithm.
+    np.testing.assert_allclose(ratios[1][1] ** 2, ratios[1][0])
+    assert ratios[1][2] == 1
+
+
+@pytest.mark.parametrize(
+    ("cv", "expected"),
+    [
+        (KFold(5), 0.8 / 5),
+        (KFold(2), 0.5 / 2),
+        (ShuffleSplit(1, test_size=20, random_state=0), 0.0),
+        (RepeatedKFold(n_splits=4, n_repeats=2, random_state=0), None),
+        (ShuffleSplit(3, test_size=20, random_state=0), None),
+    ],
+)
+def test_unshared_rows_are_those_that_one_fold_has_seen_and_another_has_not(
+    cv, expected
+):
+    X, y = make_heteroscedastic(100, random_state=0)
+    rows = (X, y[:, None], np.ones(100))
+    held_out = [part[1] for part in splits(cv, rows, None, None)]
+    folds = [Fold(None, None, part[:3], part[3]) for part in held_out]
+    sets = [set(part[3]) for part in held_out]
+    pairs = [len(others - own) / 100 for own in sets for others in sets]
+    assert unshared(folds, rows[2]) == pytest.approx(np.mean(pairs))
+    if expected is not None:
+        assert np.mean(pairs) == pytest.approx(expected)
+
+
+def test_one_hold_out_shares_its_rows_with_itself():
+    """Also if it holds out a part of merged rows only."""
+    weight = np.full(10, 4.0)
+    part = Fold(None, None, (None, None, np.ones(5)), np.arange(5))
+    assert unshared([part], weight) == 0.0
 
 
 def test_temperature_of_the_fit_is_that_of_the_pooled_folds():
@@ -273,7 +310,7 @@ def test_temperature_of_the_fit_is_that_of_the_pooled_folds():
     held_out = [(X[rows], y[rows], np.ones(len(rows))) for _, rows in folds]
     ensemble = mdn._mixture()
     calibrated = ensemble.calibrated(held_out)
-    assert calibrated.pooled(held_out).temperature == mdn.temperature_
+    assert calibrated.pooled(held_out, 2 / 9).temperature == mdn.temperature_
     assert mdn.temperature_ < 0.95 * calibrated.temperature
     # Out of fold it is the calibrated fold that counts, not its part in the mixture.
     logpdf = [
