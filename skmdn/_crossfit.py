@@ -51,6 +51,11 @@ def splits(cv, rows, groups, rng):
     rows : tuple of (X, Y, sample_weight)
     groups : array-like or None
     rng : numpy.random.RandomState
+
+    Raises
+    ------
+    ValueError
+        If `cv` gives what are not rows, or no rows.
     """
     X, Y, weight = rows
     if isinstance(cv, str):
@@ -63,10 +68,30 @@ def splits(cv, rows, groups, rng):
     y = Y[:, 0] if Y.shape[1] == 1 else Y
     parts = []
     for pair in check_cv(cv, y, classifier=False).split(X, y, groups):
-        inside, outside = (part[weight[part] > 0] for part in pair)
+        inside, outside = (_row_numbers(part, weight) for part in pair)
         training = merge_duplicates(X[inside], Y[inside], weight[inside])
         parts.append((training, (X[outside], Y[outside], weight[outside], outside)))
     return parts
+
+
+def _row_numbers(part, sample_weight):
+    """Numbers of the rows of positive weight that a splitter means."""
+    n = len(sample_weight)
+    part = np.asarray(part)
+    try:
+        rows = np.arange(n)[part if part.size else part.astype(int)]
+    except IndexError as error:
+        raise ValueError(
+            f"cv must give numbers below n_samples = {n} or masks of as many rows, got "
+            f"{part}."
+        ) from error
+    rows = rows[sample_weight[rows] > 0]
+    if not rows.size:
+        raise ValueError(
+            "cv must give rows of positive weight to train on and to hold out in every "
+            "split, got a part without one."
+        )
+    return rows
 
 
 def cross_fit(candidates, parts, seeds, n_jobs, progress):

@@ -170,6 +170,39 @@ def test_one_hold_out_leaves_rows_unjudged(table):
     assert np.isfinite(mdn.oof_logpdf_[split[1]]).all()
 
 
+def test_splits_may_be_lists_or_masks(table):
+    """As in scikit-learn's own cross-validation."""
+    X, y = table
+    weight = np.arange(150.0) % 5
+    inside = np.arange(150) < 100
+    rows = (X, y[:, None], weight)
+    (as_masks,) = splits([(inside, ~inside)], rows, None, None)
+    lists = (np.flatnonzero(part).tolist() for part in (inside, ~inside))
+    (as_lists,) = splits([tuple(lists)], rows, None, None)
+    for part, other in zip(as_masks, as_lists, strict=True):
+        for array, expected in zip(part, other, strict=True):
+            np.testing.assert_array_equal(array, expected)
+    assert as_masks[1][3].tolist() == [i for i in range(100, 150) if i % 5]
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        ([], range(5)),
+        (range(5), []),
+        (range(5), [150]),
+        (range(5), [5.0]),
+        ([True] * 149, [5]),
+        (range(5, 10), range(5)),  # held-out rows without weight
+    ],
+)
+def test_splits_without_rows_are_refused(split, table):
+    weight = np.ones(150)
+    weight[:5] = 0
+    with pytest.raises(ValueError, match="cv must give"):
+        MDNRegressorCV(2, cv=[split], **SMALL).fit(*table, sample_weight=weight)
+
+
 def linear_ensemble(table, n_estimators):
     """Two folds of linear networks, and rows drawn around their predictions."""
     options = SMALL | {"n_estimators": n_estimators, "hidden_layer_sizes": ()}
