@@ -5,8 +5,8 @@
         [--python torch=PATH] [--python jax=PATH]
 
 Same network (10 inputs, two tanh layers, 5 Gaussian components), same data, same core,
-one thread, one run: rounds of skmdn and its peers alternate, the least CPU time of an
-epoch counts. Then, in wall time on all cores: members, threads, first fits, import.
+one thread, one run: rounds of skmdn and its peers alternate, ratios are medians of
+the rounds. Then, in wall time on all cores: members, threads, first fits, import.
 """
 
 import argparse
@@ -79,6 +79,14 @@ class Peer:
         """End the process."""
         self.process.stdin.close()
         self.process.wait()
+
+
+def median_ratio(these, others):
+    """Ratio of what was measured side by side, the median over the rounds.
+
+    The speed of a machine may drift by more than what is measured.
+    """
+    return float(np.median(np.divide(these, others)))
 
 
 # --- one core: rows per second --------------------------------------------------------
@@ -160,17 +168,23 @@ def time_networks(networks, pythons, rounds):
         check_loss(ours)
         for peer in peers:
             peer.make(hidden, batch)
-        best, peak = dict.fromkeys(names, np.inf), 0.0
+        seconds, peaks = {name: [] for name in names}, []
         for _ in range(rounds):
-            peak = max(peak, measure_peak(2))
+            peaks.append(measure_peak(2))
             for name, trainer in zip(names, [ours, *peers], strict=True):
-                best[name] = min(best[name], *trainer.run(3))
+                seconds[name].append(min(trainer.run(3)))
+        best = {name: min(seconds[name]) for name in names}
+        gflop = flops(hidden) / 1e9
         row = {
             "hidden": hidden,
             "batch": batch,
             "rows_per_second": {name: N / best[name] for name in names},
-            "peak_gflops": peak,
-            "share_of_peak": flops(hidden) / best["skmdn"] / 1e9 / peak,
+            "times_faster": {
+                name: median_ratio(seconds[name], seconds["skmdn"])
+                for name in names[1:]
+            },
+            "peak_gflops": max(peaks),
+            "share_of_peak": median_ratio(gflop / np.array(seconds["skmdn"]), peaks),
         }
         results.append(row)
         print_network(row)
@@ -185,9 +199,8 @@ def print_network(row):
     """One line: rows per second and how many times faster than each peer."""
     rates = row["rows_per_second"]
     cells = [f"{rates['skmdn'] / 1e6:15.3f}"] + [
-        f"{rate / 1e6:7.3f} ({rates['skmdn'] / rate:4.1f}x)"
-        for name, rate in rates.items()
-        if name != "skmdn"
+        f"{rates[name] / 1e6:7.3f} ({times:4.1f}x)"
+        for name, times in row["times_faster"].items()
     ]
     share = f"{row['share_of_peak']:.0%} of {row['peak_gflops']:.0f} GFLOP/s"
     label = f"2x{row['hidden']}, {row['batch']}"
@@ -198,9 +211,9 @@ def print_network(row):
 
 
 def ratio(first, second, rounds):
-    """Least seconds of the first over least of the second, measured in turns."""
-    times = [(min(first()), min(second())) for _ in range(rounds)]
-    return float(np.divide(*np.min(times, axis=0)))
+    """Seconds of the first over those of the second, measured in turns."""
+    pairs = [(min(first()), min(second())) for _ in range(rounds)]
+    return median_ratio(*zip(*pairs, strict=True))
 
 
 def time_members(networks, rounds):
@@ -344,7 +357,7 @@ def main():
     results["networks"], versions = time_networks(networks, pythons, rounds)
     results["versions"] = versions
     print("versions:", "; ".join(dict.fromkeys(versions)), end="\n\n")
-    results["members"] = time_members(networks, rounds)
+    results["members"] = time_members(networks, 2 * rounds)
     print()
     results["two_threads"] = time_team(networks, 2 * rounds)
     results["two_fits"] = time_two_fits(rounds)
