@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from joblib import effective_n_jobs
 from scipy.stats import rankdata
+from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import check_is_fitted
 
@@ -58,9 +59,10 @@ class MDNRegressorCV(DistributionRegressor):
         Members of every network, see `MDNRegressor`.
     param_grid : dict or None, default=None
         Candidates for further parameters of `MDNRegressor`: names to sequences.
-    scoring : callable or None, default=None
-        ``scoring(estimator, X, y)``, greater is better; judges candidates on held-out
-        rows. None: mean log-likelihood.
+    scoring : str, callable or None, default=None
+        Judges candidates on held-out rows: a name that `sklearn.metrics.get_scorer`
+        knows, or ``scoring(estimator, X, y)``, greater is better. None: mean
+        log-likelihood.
     calibrate : bool, default=True
         Whether to fit the temperature of the scales, the sharpness of the weights, and
         the weight of linear models [4]_ to out-of-fold densities.
@@ -152,7 +154,7 @@ class MDNRegressorCV(DistributionRegressor):
         ],
         "cv": [StrOptions({"auto"}), "cv_object"],
         "param_grid": [dict, None],
-        "scoring": [callable, None],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "calibrate": ["boolean"],
         "background": [Interval(Real, 0, 1, closed="left")],
         "n_jobs": [Integral, None],
@@ -309,7 +311,7 @@ class MDNRegressorCV(DistributionRegressor):
         estimator = MDNRegressor()
         vars(estimator).update(fold.best.model.attributes(), **table.attributes)
         estimator.n_outputs_, estimator._y_ndim = table.Y.shape[1], table.y_ndim
-        return float(self.scoring(estimator, X, y))
+        return float(get_scorer(self.scoring)(estimator, X, y))
 
     def _fitted(self, table, rows, candidates, folds, scores, experts):
         """Everything that the fitted estimator has, as a dict."""

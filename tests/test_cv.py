@@ -82,6 +82,8 @@ def test_param_grid_and_scoring():
 
     mdn = MDNRegressorCV(2, param_grid={"n_bins": [0, 8]}, scoring=few_bins, **SMALL)
     assert mdn.fit(X, y).best_params_ == {"n_components": 2, "n_bins": 0}
+    mdn.set_params(scoring="neg_mean_squared_error")
+    assert -np.var(y) < mdn.fit(X, y).best_score_ < 0
 
 
 def test_bins_follow_the_shape_of_the_function():
@@ -443,6 +445,7 @@ def test_failed_fit_keeps_the_earlier_one(table):
         ({"cv": "loo"}, "cv"),
         ({"cv": []}, "cv"),
         ({"n_bins": "few"}, "n_bins"),
+        ({"scoring": "best"}, "scoring"),
         ({"alpha": -1}, "alpha"),
     ],
 )
