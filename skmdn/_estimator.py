@@ -75,9 +75,9 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         Epochs. "auto": 20 for a million rows, 400 and more for a few hundred.
     early_stopping : "auto" or bool, default="auto"
         Whether to hold rows out and keep the parameters of the epoch that made them
-        most likely; all scales are then multiplied by a common factor, of at least 1,
-        if that makes them more likely still. "auto": with 5 or more distinct rows,
-        or `X_val` given to `fit`.
+        most likely. All scales are then multiplied by a common factor: the one of at
+        least 1 that makes them most likely, times one above 1 since new rows are
+        less likely. "auto": with 5 or more distinct rows, or `X_val` given to `fit`.
     validation_fraction : "auto" or float, default="auto"
         Part of the rows that is held out. "auto": a tenth, but at least 30 rows, as far
         as those are no more than 0.3 of all.

