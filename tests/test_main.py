@@ -74,7 +74,8 @@ def test_search_tables(demo):
     for table in (rows[:3], rows[3:]):
         scores = [float(row[1]) for row in table]
         best = [index for index, row in enumerate(table) if "best" in row[3]]
-        assert best == [int(np.argmax(scores))]
+        assert len(best) == 1
+        assert scores[best[0]] == max(scores)  # Printed scores may tie.
 
 
 def test_summary_table(demo):
