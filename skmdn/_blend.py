@@ -58,7 +58,20 @@ class Blend(NamedTuple):
         return sum(model.architecture["n_estimators"] for model in self.models)
 
     def sharpened(self, distribution, sharpness):
-        """Raise the weights to a power; those of every member keep their sum."""
+        """Raise the weights to a power; those of every member keep their sum.
+
+        Parameters
+        ----------
+        distribution : MixtureDistribution
+            Of this blend, at any rows.
+        sharpness : float
+            The power, at least 1.
+
+        Returns
+        -------
+        sharpened : MixtureDistribution
+            Same rows, means and scales.
+        """
         if sharpness == 1.0:
             return distribution
         weights = distribution.weights.reshape(len(distribution), self.n_members, -1)
