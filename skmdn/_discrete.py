@@ -45,7 +45,7 @@ def discrete_message(outputs, n_outputs):
     return (
         f"The target is discrete{where}: its values repeat. There the log-likelihood "
         "has no upper bound and rewards narrow spikes at these values. The score to "
-        "read is the CRPS: skmdn.metrics.crps_score, or neg_crps_scorer in searches."
+        "read is the CRPS: skmdn.metrics.crps_loss, or neg_crps_scorer in searches."
     )
 
 

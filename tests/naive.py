@@ -142,7 +142,7 @@ def pinball(y, quantile, level):
     return level * (y - quantile) if y >= quantile else (1 - level) * (quantile - y)
 
 
-def interval_score(y, lower, upper, coverage):
+def interval_loss(y, lower, upper, coverage):
     """Width, and 2 / alpha for every unit outside."""
     score = upper - lower
     if y < lower:

@@ -260,7 +260,7 @@ def test_around_and_inside_other_estimators():
     assert model.score(frame, y) == model.estimator_.score(frame, y)
     outer = make_pipeline("passthrough", model).fit(frame, y)
     expected = metrics.coverage_score(y, predict_dist(outer, frame), 0.9)
-    assert metrics.coverage_scorer(0.9)(outer, frame, y) == expected
+    assert metrics.make_coverage_scorer(0.9)(outer, frame, y) == expected
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(
         copy.predict_dist(frame).interval(0.9), model.predict_dist(frame).interval(0.9)

@@ -63,7 +63,7 @@ SCORES = {
             sum(w * np.exp(-0.5 * ((y - m) / s) ** 2) / s / np.sqrt(2 * np.pi))
         ),
     ),
-    "crps_score": (metrics.crps_score, naive.mixture_crps),
+    "crps_loss": (metrics.crps_loss, naive.mixture_crps),
     "pinball_loss": (
         lambda y, dist, **kw: metrics.pinball_loss(y, dist, [0.2, 0.9], **kw),
         lambda w, m, s, y: (
@@ -71,9 +71,9 @@ SCORES = {
             + 0.5 * naive.pinball(y, naive.mixture_quantile(w, m, s, 0.9), 0.9)
         ),
     ),
-    "interval_score": (
-        lambda y, dist, **kw: metrics.interval_score(y, dist, 0.5, **kw),
-        lambda w, m, s, y: naive.interval_score(
+    "interval_loss": (
+        lambda y, dist, **kw: metrics.interval_loss(y, dist, 0.5, **kw),
+        lambda w, m, s, y: naive.interval_loss(
             y,
             naive.mixture_quantile(w, m, s, 0.25),
             naive.mixture_quantile(w, m, s, 0.75),
@@ -117,14 +117,14 @@ def test_calibration_error_equals_the_oracle(rows, weighted):
         assert actual == pytest.approx(expected, rel=1e-12)
 
 
-def test_energy_score_is_the_mean_of_the_rows():
+def test_energy_loss_is_the_mean_of_the_rows():
     rng = np.random.RandomState(0)
     dist = MixtureDistribution(
         rng.dirichlet([1, 1], 4), rng.normal(size=(4, 2, 2)), np.ones((4, 2, 2))
     )
     Y, weight = rng.normal(size=(4, 2)), [1.0, 0.0, 2.0, 1.0]
     each = dist.energy_score(Y)
-    actual = metrics.energy_score(Y, dist, sample_weight=weight)
+    actual = metrics.energy_loss(Y, dist, sample_weight=weight)
     assert actual == pytest.approx(naive.weighted_mean(each, weight), rel=1e-12)
 
 
@@ -141,8 +141,8 @@ def test_metrics_of_distributions_that_are_right_and_wrong():
         likelihood = metrics.log_likelihood_score
         assert likelihood(y, true) > likelihood(y, wrong)
         for loss in (
-            metrics.crps_score,
-            metrics.interval_score,
+            metrics.crps_loss,
+            metrics.interval_loss,
             metrics.calibration_error,
             lambda y, dist: metrics.pinball_loss(y, dist, [0.1, 0.5, 0.9]),
         ):
@@ -194,16 +194,16 @@ def test_levels_must_be_probabilities(rows, bad):
     y, dist, _ = rows
     with pytest.raises(ValueError, match="q must lie strictly between 0 and 1"):
         metrics.pinball_loss(y, dist, [0.5, bad])
-    with pytest.raises(ValueError, match="levels must lie strictly"):
+    with pytest.raises(ValueError, match="q must lie strictly"):
         metrics.calibration_error(y, dist, [bad])
     with pytest.raises(ValueError, match="coverage must be a number strictly"):
-        metrics.interval_score(y, dist, bad)
+        metrics.interval_loss(y, dist, bad)
     with pytest.raises(ValueError, match="coverage must be a number strictly"):
         metrics.coverage_score(y, dist, bad)
     with pytest.raises(ValueError, match="q must lie strictly"):
-        metrics.neg_pinball_scorer(bad)
-    with pytest.raises(ValueError, match="level must be a number strictly"):
-        metrics.coverage_scorer(bad)
+        metrics.make_pinball_scorer(bad)
+    with pytest.raises(ValueError, match="coverage must be a number strictly"):
+        metrics.make_coverage_scorer(bad)
 
 
 # --- scorers --------------------------------------------------------------------------
@@ -211,9 +211,9 @@ def test_levels_must_be_probabilities(rows, bad):
 
 SCORERS = {
     "log_likelihood": (metrics.log_likelihood_scorer, metrics.log_likelihood_score, 1),
-    "crps": (metrics.neg_crps_scorer, metrics.crps_score, -1),
-    "pinball": (metrics.neg_pinball_scorer(0.5), metrics.pinball_loss, -1),
-    "coverage": (metrics.coverage_scorer(0.9), metrics.coverage_score, 1),
+    "crps": (metrics.neg_crps_scorer, metrics.crps_loss, -1),
+    "pinball": (metrics.make_pinball_scorer(0.5), metrics.pinball_loss, -1),
+    "coverage": (metrics.make_coverage_scorer(0.9), metrics.coverage_score, 1),
 }
 each_scorer = pytest.mark.parametrize("name", SCORERS)
 
@@ -329,12 +329,12 @@ def test_weights_without_a_request_are_an_error_and_requests_need_routing():
 
 def test_make_dist_scorer_says_what_it_is():
     scorer = metrics.make_dist_scorer(
-        metrics.interval_score, greater_is_better=False, coverage=0.8
+        metrics.interval_loss, greater_is_better=False, coverage=0.8
     )
-    expected = "make_dist_scorer(interval_score, greater_is_better=False, coverage=0.8)"
+    expected = "make_dist_scorer(interval_loss, greater_is_better=False, coverage=0.8)"
     assert repr(scorer) == expected
     X, y = make_heteroscedastic(50, random_state=0)
     dist = Fixed().fit(X, y).predict_dist(X)
-    assert scorer(Fixed(), X, y) == -metrics.interval_score(y, dist, 0.8)
+    assert scorer(Fixed(), X, y) == -metrics.interval_loss(y, dist, 0.8)
     with pytest.raises(TypeError, match="score_func must be callable, got str"):
         metrics.make_dist_scorer("crps")

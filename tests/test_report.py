@@ -70,7 +70,7 @@ def test_numbers_are_those_of_the_metrics(rows):
     np.testing.assert_allclose(report["component_weights"], dist.weights.mean(axis=0))
     pit = metrics.pit_values(y, dist)
     expected = {
-        "crps": metrics.crps_score(y, dist),
+        "crps": metrics.crps_loss(y, dist),
         "coverage_50": metrics.coverage_score(y, dist, 0.5),
         "coverage_90": metrics.coverage_score(y, dist, 0.9),
         "pit_distance": stats.kstest(pit, "uniform").statistic,

@@ -13,16 +13,16 @@ from skmdn.metrics._calibration import (
 )
 from skmdn.metrics._report import density_report
 from skmdn.metrics._scorers import (
-    coverage_scorer,
     log_likelihood_scorer,
+    make_coverage_scorer,
     make_dist_scorer,
+    make_pinball_scorer,
     neg_crps_scorer,
-    neg_pinball_scorer,
 )
 from skmdn.metrics._scores import (
-    crps_score,
-    energy_score,
-    interval_score,
+    crps_loss,
+    energy_loss,
+    interval_loss,
     log_likelihood_score,
     pinball_loss,
 )
@@ -30,16 +30,16 @@ from skmdn.metrics._scores import (
 __all__ = [
     "calibration_error",
     "coverage_score",
-    "coverage_scorer",
-    "crps_score",
+    "crps_loss",
     "density_report",
-    "energy_score",
-    "interval_score",
+    "energy_loss",
+    "interval_loss",
     "log_likelihood_score",
     "log_likelihood_scorer",
+    "make_coverage_scorer",
     "make_dist_scorer",
+    "make_pinball_scorer",
     "neg_crps_scorer",
-    "neg_pinball_scorer",
     "pinball_loss",
     "pit_values",
 ]

@@ -89,7 +89,7 @@ def coverage_score(y_true, dist, coverage=0.9, *, sample_weight=None):
 
     See Also
     --------
-    interval_score : Rewards narrow intervals too, and is proper.
+    interval_loss : Rewards narrow intervals too, and is proper.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def coverage_score(y_true, dist, coverage=0.9, *, sample_weight=None):
     return weighted_mean(inside.astype(np.float64), sample_weight)
 
 
-def calibration_error(y_true, dist, levels=None, *, sample_weight=None):
+def calibration_error(y_true, dist, q=None, *, sample_weight=None):
     r"""Mean squared distance of the reliability curve from the diagonal.
 
     Lower is better; zero is perfect calibration. A model that ignores the inputs can be
@@ -118,8 +118,8 @@ def calibration_error(y_true, dist, levels=None, *, sample_weight=None):
         Observed targets.
     dist : MixtureDistribution or ConformalDistribution
         Predicted distribution of every row, one output.
-    levels : array-like of floats, default=None
-        Probabilities at which the curve is compared, in (0, 1). None: 0.05, 0.1, ...,
+    q : array-like of floats, default=None
+        Quantile levels at which the curve is compared, in (0, 1). None: 0.05, 0.1, ...,
         0.95.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows; a row of weight 2 counts like two rows.
@@ -133,7 +133,7 @@ def calibration_error(y_true, dist, levels=None, *, sample_weight=None):
     Raises
     ------
     ValueError
-        If a level is not in (0, 1), `y_true` is not finite or does not fit `dist`, or
+        If `q` is not in (0, 1), `y_true` is not finite or does not fit `dist`, or
         no weight is positive.
 
     References
@@ -149,7 +149,7 @@ def calibration_error(y_true, dist, levels=None, *, sample_weight=None):
     >>> round(calibration_error([-1.0, 1.0], dist), 4)
     0.0276
     """
-    levels = LEVELS if levels is None else check_probabilities("levels", levels)
+    levels = LEVELS if q is None else check_probabilities("q", q)
     pit = pit_values(y_true, dist)
     weight = normalised_weight(sample_weight, len(pit))
     reached = (pit[:, None] <= levels).T @ weight

@@ -12,7 +12,7 @@ from skmdn._scaling import TargetScaling, weighted_std
 from skmdn.distribution import MixtureDistribution
 from skmdn.metrics._calibration import coverage_score, pit_values
 from skmdn.metrics._checks import check_rows, normalised_weight
-from skmdn.metrics._scores import crps_score, log_likelihood_score
+from skmdn.metrics._scores import crps_loss, log_likelihood_score
 
 _COVERAGES = {"coverage_50": 0.5, "coverage_90": 0.9}
 # A component with less than this part of an equal share of the weight is not used.
@@ -184,7 +184,7 @@ def _describe_output(y, dist, weight):
         for key, nominal in _COVERAGES.items()
     }
     return {
-        "crps": crps_score(y, dist, sample_weight=weight),
+        "crps": crps_loss(y, dist, sample_weight=weight),
         **coverages,
         "pit_distance": _distance_to_uniform(pit_values(y, dist), weight),
         "narrowest_scale": float(scales[in_use].min()),

@@ -10,7 +10,7 @@ from skmdn._distribution.checks import check_open_unit
 from skmdn._predict_dist import predict_dist
 from skmdn.metrics._calibration import coverage_score
 from skmdn.metrics._checks import check_probabilities
-from skmdn.metrics._scores import crps_score, log_likelihood_score, pinball_loss
+from skmdn.metrics._scores import crps_loss, log_likelihood_score, pinball_loss
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -121,9 +121,9 @@ def make_dist_scorer(score_func, *, greater_is_better=True, **kwargs):
 
     Examples
     --------
-    >>> from skmdn.metrics import interval_score, make_dist_scorer
-    >>> make_dist_scorer(interval_score, greater_is_better=False, coverage=0.8)
-    make_dist_scorer(interval_score, greater_is_better=False, coverage=0.8)
+    >>> from skmdn.metrics import interval_loss, make_dist_scorer
+    >>> make_dist_scorer(interval_loss, greater_is_better=False, coverage=0.8)
+    make_dist_scorer(interval_loss, greater_is_better=False, coverage=0.8)
     """
     if not callable(score_func):
         raise TypeError(
@@ -133,10 +133,10 @@ def make_dist_scorer(score_func, *, greater_is_better=True, **kwargs):
 
 
 log_likelihood_scorer = make_dist_scorer(log_likelihood_score)
-neg_crps_scorer = make_dist_scorer(crps_score, greater_is_better=False)
+neg_crps_scorer = make_dist_scorer(crps_loss, greater_is_better=False)
 
 
-def neg_pinball_scorer(q):
+def make_pinball_scorer(q):
     """Make a scorer of the negative pinball loss at level `q`.
 
     Parameters
@@ -156,42 +156,42 @@ def neg_pinball_scorer(q):
 
     Examples
     --------
-    >>> from skmdn.metrics import neg_pinball_scorer
-    >>> neg_pinball_scorer(0.9)
+    >>> from skmdn.metrics import make_pinball_scorer
+    >>> make_pinball_scorer(0.9)
     make_dist_scorer(pinball_loss, greater_is_better=False, q=0.9)
     """
     check_probabilities("q", q)
     return make_dist_scorer(pinball_loss, greater_is_better=False, q=q)
 
 
-def coverage_scorer(level):
+def make_coverage_scorer(coverage):
     """Make a scorer of the part of observations inside their central interval.
 
     It reports; it is no criterion to select by, since the widest intervals cover most.
     Use it beside a proper score:
     ``GridSearchCV(..., scoring={"crps": neg_crps_scorer, "coverage":
-    coverage_scorer(0.9)}, refit="crps")``.
+    make_coverage_scorer(0.9)}, refit="crps")``.
 
     Parameters
     ----------
-    level : float
+    coverage : float
         Probability of the central interval, in (0, 1).
 
     Returns
     -------
     scorer : callable
-        Its value should be near `level`; see `make_dist_scorer`.
+        Its value should be near `coverage`; see `make_dist_scorer`.
 
     Raises
     ------
     ValueError
-        If `level` is not in (0, 1).
+        If `coverage` is not in (0, 1).
 
     Examples
     --------
-    >>> from skmdn.metrics import coverage_scorer
-    >>> coverage_scorer(0.9)
+    >>> from skmdn.metrics import make_coverage_scorer
+    >>> make_coverage_scorer(0.9)
     make_dist_scorer(coverage_score, coverage=0.9)
     """
-    check_open_unit("level", level)
-    return make_dist_scorer(coverage_score, coverage=level)
+    check_open_unit("coverage", coverage)
+    return make_dist_scorer(coverage_score, coverage=coverage)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Proper scores: averages over rows that the true distribution optimises."""
+"""Proper scores: averages over rows that the true distribution optimises.
+
+As in scikit-learn a `_score` is greater-better and a `_loss` lower-better.
+"""
 
 import numpy as np
 
@@ -51,7 +54,7 @@ def log_likelihood_score(y_true, dist, *, sample_weight=None):
     return weighted_mean(dist.logpdf(y_true), sample_weight)
 
 
-def crps_score(y_true, dist, *, sample_weight=None):
+def crps_loss(y_true, dist, *, sample_weight=None):
     r"""Mean continuous ranked probability score, in units of y.
 
     Lower is better. It generalises the absolute error to distributions and, unlike the
@@ -68,7 +71,7 @@ def crps_score(y_true, dist, *, sample_weight=None):
 
     Returns
     -------
-    score : float
+    loss : float
         Mean of :math:`\int (F(t) - 1[y \le t])^2 dt`, exact.
 
     Raises
@@ -78,7 +81,7 @@ def crps_score(y_true, dist, *, sample_weight=None):
 
     See Also
     --------
-    energy_score : The same for several outputs.
+    energy_loss : The same for several outputs.
 
     References
     ----------
@@ -89,16 +92,16 @@ def crps_score(y_true, dist, *, sample_weight=None):
     Examples
     --------
     >>> from skmdn import MixtureDistribution
-    >>> from skmdn.metrics import crps_score
+    >>> from skmdn.metrics import crps_loss
     >>> dist = MixtureDistribution([[0.5, 0.5]], [[-3.0, 3.0]], [[0.5, 0.5]])
-    >>> round(crps_score([0.0], dist), 4)
+    >>> round(crps_loss([0.0], dist), 4)
     1.359
     """
     y_true = check_rows(y_true, dist, "crps")
     return weighted_mean(dist.crps(y_true), sample_weight)
 
 
-def energy_score(y_true, dist, *, sample_weight=None, **kwargs):
+def energy_loss(y_true, dist, *, sample_weight=None, **kwargs):
     r"""Mean energy score, the CRPS of several outputs together, in units of y.
 
     Lower is better. Scale the outputs to comparable units first: the score measures
@@ -117,7 +120,7 @@ def energy_score(y_true, dist, *, sample_weight=None, **kwargs):
 
     Returns
     -------
-    score : float
+    loss : float
         Mean of :math:`E|Y - y| - \frac12 E|Y - Y'|`.
 
     Raises
@@ -133,10 +136,10 @@ def energy_score(y_true, dist, *, sample_weight=None, **kwargs):
     Examples
     --------
     >>> from skmdn import MixtureDistribution
-    >>> from skmdn.metrics import energy_score
+    >>> from skmdn.metrics import energy_loss
     >>> near = MixtureDistribution([[1.0]], [[[0.0, 0.0]]], [[[1.0, 1.0]]])
     >>> far = MixtureDistribution([[1.0]], [[[9.0, 9.0]]], [[[1.0, 1.0]]])
-    >>> energy_score([[0.0, 0.0]], near) < energy_score([[0.0, 0.0]], far)
+    >>> energy_loss([[0.0, 0.0]], near) < energy_loss([[0.0, 0.0]], far)
     True
     """
     y_true = check_rows(y_true, dist, "energy_score")
@@ -191,7 +194,7 @@ def pinball_loss(y_true, dist, q=0.5, *, sample_weight=None):
     return weighted_mean(loss / len(levels), sample_weight)
 
 
-def interval_score(y_true, dist, coverage=0.9, *, sample_weight=None):
+def interval_loss(y_true, dist, coverage=0.9, *, sample_weight=None):
     r"""Mean interval score (Winkler score) of central intervals, in units of y.
 
     Lower is better: the width of the interval, plus a penalty for each observation
@@ -210,7 +213,7 @@ def interval_score(y_true, dist, coverage=0.9, *, sample_weight=None):
 
     Returns
     -------
-    score : float
+    loss : float
         Mean of :math:`(u - l) + \frac{2}{\alpha}((l - y)_+ + (y - u)_+)` with
         :math:`\alpha` = 1 - `coverage`.
 
@@ -228,9 +231,9 @@ def interval_score(y_true, dist, coverage=0.9, *, sample_weight=None):
     Examples
     --------
     >>> from skmdn import MixtureDistribution
-    >>> from skmdn.metrics import interval_score
+    >>> from skmdn.metrics import interval_loss
     >>> dist = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
-    >>> round(interval_score([0.0], dist, 0.95), 4)
+    >>> round(interval_loss([0.0], dist, 0.95), 4)
     3.9199
     """
     coverage = check_open_unit("coverage", coverage)
