@@ -48,9 +48,8 @@ class Blend(NamedTuple):
 
     def distribution(self, X, n_jobs=1):
         """Conditional distribution of the targets at the rows of `X`."""
-        return mix(
-            [model.distribution(X, n_jobs) for model in self.models], self.weights
-        )
+        parts = [model.distribution(X, n_jobs) for model in self.models]
+        return MixtureDistribution.mix(parts, self.weights)
 
     @property
     def n_members(self):
@@ -78,10 +77,8 @@ class Blend(NamedTuple):
         powers = (weights / weights.max(axis=2, keepdims=True)) ** sharpness
         total = weights.sum(axis=2, keepdims=True)
         weights = powers * (total / powers.sum(axis=2, keepdims=True))
-        return MixtureDistribution(
-            weights.reshape(distribution.weights.shape),
-            distribution.means,
-            distribution.scales,
+        return distribution._replace(
+            weights=weights.reshape(distribution.weights.shape)
         )
 
     def members(self, distribution):
@@ -99,10 +96,10 @@ class Blend(NamedTuple):
 
         weights = split(distribution.weights)
         shares = weights.sum(axis=1)
-        members = MixtureDistribution(
-            weights / shares[:, None],
-            split(distribution.means),
-            split(distribution.scales),
+        members = distribution._replace(
+            weights=weights / shares[:, None],
+            means=split(distribution.means),
+            scales=split(distribution.scales),
         )
         return members, shares
 
@@ -116,16 +113,6 @@ class Blend(NamedTuple):
         """Put together again what `attributes` took apart."""
         models = [Model.from_attributes(model) for model in attributes["models"]]
         return cls(models, attributes["weights"])
-
-
-def mix(parts, shares):
-    """Mixture of distributions of the same rows."""
-    pairs = zip(parts, shares, strict=True)
-    return MixtureDistribution(
-        np.concatenate([part.weights * share for part, share in pairs], axis=1),
-        np.concatenate([part.means for part in parts], axis=1),
-        np.concatenate([part.scales for part in parts], axis=1),
-    )
 
 
 def stacking_weights(logpdf, sample_weight):

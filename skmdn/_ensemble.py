@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from skmdn._blend import mix, stacking_weights
+from skmdn._blend import stacking_weights
 from skmdn.distribution import MixtureDistribution
 
 # A scale mixture of wide Gaussians, in units of the targets' scale: tails so heavy that
@@ -69,16 +69,17 @@ class Ensemble(NamedTuple):
     def distribution(self, X, n_jobs=1):
         """Mixture of the folds' distributions at the rows of `X`."""
         parts = [self.part(fold, X, n_jobs) for fold in range(len(self.folds))]
-        return mix(parts, [1 / len(parts)] * len(parts))
+        return MixtureDistribution.mix(parts, [1 / len(parts)] * len(parts))
 
     def part(self, fold, X, n_jobs=1):
         """Distribution of one fold's models; the background's components stand last."""
         core = self._heated(fold, self._network(fold, X, n_jobs))
         if self.linear_weight > 0:
             line = self.experts[fold].distribution(X, n_jobs)
-            core = mix([core, line], [1 - self.linear_weight, self.linear_weight])
+            shares = [1 - self.linear_weight, self.linear_weight]
+            core = MixtureDistribution.mix([core, line], shares)
         parts = [core, self._wide(fold, core.mean())]
-        return mix(parts, [1 - self.background, self.background])
+        return MixtureDistribution.mix(parts, [1 - self.background, self.background])
 
     def _network(self, fold, X, n_jobs=1):
         """Distribution of a fold's networks with sharpened weights."""
@@ -91,7 +92,7 @@ class Ensemble(NamedTuple):
         if network.n_outputs == 1:
             bound = bound[0]
         scales = np.maximum(network.scales * self.temperature, bound)
-        return MixtureDistribution(network.weights, network.means, scales)
+        return network._replace(scales=scales)
 
     def _wide(self, fold, means):
         """Background around `means`, which remain those of the whole."""
@@ -102,7 +103,7 @@ class Ensemble(NamedTuple):
         weights = np.broadcast_to(_BACKGROUND_WEIGHTS, shape[:2])
         if len(unit) == 1:
             means, scales = means[..., 0], scales[..., 0]
-        return MixtureDistribution(weights, means, scales)
+        return MixtureDistribution._of(weights, means, scales)
 
     def calibrated(self, held_out):
         """Choose temperature and sharpness by the likelihood of held-out rows.

@@ -103,7 +103,7 @@ class Model(NamedTuple):
         means, scales = self.scaling.inverse_components(means, scales)
         if means.shape[-1] == 1:
             means, scales = means[..., 0], scales[..., 0]
-        return MixtureDistribution(weights, means, scales)
+        return MixtureDistribution._of(weights, means, scales)
 
     def attributes(self):
         """Take apart into arrays, numbers, strings, lists and dicts."""

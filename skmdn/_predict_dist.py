@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """predict_dist through scikit-learn's meta-estimators."""
 
-import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
@@ -14,7 +13,6 @@ from sklearn.preprocessing import (
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn._sklearn import BaseSearchCV
-from skmdn.distribution import MixtureDistribution
 
 
 def predict_dist(model, X):
@@ -75,12 +73,7 @@ def predict_dist(model, X):
     if isinstance(model, TransformedTargetRegressor):
         check_is_fitted(model)
         scale, shift = _inverse_affine(model.transformer_)
-        inner = predict_dist(model.regressor_, X)
-        return MixtureDistribution(
-            inner.weights,
-            inner.means * scale + shift,
-            inner.scales * np.abs(scale),
-        )
+        return predict_dist(model.regressor_, X).affine(scale, shift)
     raise TypeError(
         f"{type(model).__name__} gives no distribution: expected an MDNRegressor, or a "
         "Pipeline, search or TransformedTargetRegressor around one."

@@ -5,14 +5,18 @@ import numpy as np
 
 from skmdn._distribution.checks import check_mixture
 from skmdn._distribution.densities import Densities
+from skmdn._distribution.names import check_output_names
 from skmdn._distribution.regions import Regions
 from skmdn._distribution.sampling import Sampling
 from skmdn._distribution.scores import Scores
 from skmdn._distribution.structure import Structure
 from skmdn._distribution.summaries import Summaries
+from skmdn._distribution.verbs import Verbs
 
 
-class MixtureDistribution(Densities, Regions, Summaries, Scores, Structure, Sampling):
+class MixtureDistribution(
+    Densities, Regions, Summaries, Scores, Structure, Verbs, Sampling
+):
     r"""Mixtures of Gaussians, one for every row.
 
     The density of row i is :math:`\sum_k w_{ik} \prod_d N(y_d; \mu_{ikd},
@@ -33,6 +37,8 @@ class MixtureDistribution(Densities, Regions, Summaries, Scores, Structure, Samp
         In units of the targets.
     scales : array-like of the shape of `means`, or (n_rows, n_components, 1)
         Standard deviations, positive. With a last axis of 1 the same for all outputs.
+    output_names : list of str, default=None
+        One for each output, all different.
 
     Attributes
     ----------
@@ -40,6 +46,7 @@ class MixtureDistribution(Densities, Regions, Summaries, Scores, Structure, Samp
     means : ndarray of shape (n_rows, n_components[, n_outputs])
         Without the last axis for one output.
     scales : ndarray of the shape of `means`, or (n_rows, n_components, 1)
+    output_names : list of str or None
     n_components : int
     n_outputs : int
 
@@ -47,7 +54,8 @@ class MixtureDistribution(Densities, Regions, Summaries, Scores, Structure, Samp
     ------
     ValueError
         If the shapes do not fit, something is not finite, a weight is negative, weights
-        do not sum to 1, or a scale is not positive.
+        do not sum to 1, a scale is not positive, or there are not as many different
+        names as outputs.
 
     See Also
     --------
@@ -73,17 +81,23 @@ class MixtureDistribution(Densities, Regions, Summaries, Scores, Structure, Samp
     array([2.1884])
     """
 
-    def __init__(self, weights, means, scales):
+    def __init__(self, weights, means, scales, *, output_names=None):
         self.weights, self.means, self.scales = check_mixture(weights, means, scales)
+        self.output_names = check_output_names(output_names, self.n_outputs)
 
     @classmethod
-    def _of(cls, weights, means, scales):
+    def _of(cls, weights, means, scales, output_names=None):
         """Put arrays together that are valid already."""
         dist = object.__new__(cls)
         dist.weights = np.ascontiguousarray(weights)
         dist.means = np.ascontiguousarray(means)
         dist.scales = np.ascontiguousarray(scales)
+        dist.output_names = output_names
         return dist
+
+    def _replace(self, **parts):
+        """Return a copy with other parts, which are valid already."""
+        return self._of(**vars(self) | parts)
 
     @property
     def n_components(self):
@@ -107,7 +121,9 @@ class MixtureDistribution(Densities, Regions, Summaries, Scores, Structure, Samp
             raise IndexError(
                 f"Rows must be a number, slice, mask or array of numbers; got {rows!r}."
             )
-        return self._of(weights, self.means[rows], self.scales[rows])
+        return self._replace(
+            weights=weights, means=self.means[rows], scales=self.scales[rows]
+        )
 
     def __repr__(self):
         return (
@@ -122,7 +138,8 @@ class MixtureDistribution(Densities, Regions, Summaries, Scores, Structure, Samp
         -------
         frame : pandas.DataFrame of n_rows * n_components rows
             Index: row, component. Columns: weight, mean, scale; for several outputs
-            mean_0, mean_1, ..., scale_0, scale_1, ...
+            mean_0, mean_1, ..., scale_0, scale_1, ..., with the names of the outputs
+            for their numbers where they have names.
 
         Raises
         ------
@@ -145,15 +162,22 @@ class MixtureDistribution(Densities, Regions, Summaries, Scores, Structure, Samp
         index = pd.MultiIndex.from_product(
             [range(len(self)), range(self.n_components)], names=["row", "component"]
         )
-        columns = {"weight": self.weights.ravel()}
-        for name, values in (("mean", self.means), ("scale", self.scales)):
-            if self.n_outputs == 1:
-                columns[name] = values.ravel()
-                continue
-            values = np.broadcast_to(values, self.means.shape)
+        weights, means, scales = self._with_axis_of_outputs()
+        outputs = self.output_names
+        if outputs is None and self.n_outputs > 1:
+            outputs = range(self.n_outputs)
+        columns = {"weight": weights.ravel()}
+        for name, values in (("mean", means), ("scale", scales)):
             for d in range(self.n_outputs):
-                columns[f"{name}_{d}"] = values[..., d].ravel()
+                column = name if outputs is None else f"{name}_{outputs[d]}"
+                columns[column] = values[..., d].ravel()
         return pd.DataFrame(columns, index=index)
+
+    def _with_axis_of_outputs(self):
+        """Weights, and means and scales as (n_rows, n_components, n_outputs)."""
+        shape = (*self.weights.shape, self.n_outputs)
+        scales = self.scales.reshape(*self.weights.shape, -1)
+        return self.weights, self.means.reshape(shape), np.broadcast_to(scales, shape)
 
     def _check_one_output(self, method):
         if self.n_outputs != 1:

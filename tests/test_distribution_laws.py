@@ -36,9 +36,11 @@ def test_grid_is_fine_enough_around_every_component(dist, spacing, reach):
     assert np.all(np.diff(points) > 0)
     assert len(points) <= grid_size(dist.n_components, spacing, reach)
     for mean, scale in zip(dist.means[0], dist.scales[0], strict=True):
-        ends = np.searchsorted(points, [mean - reach * scale, mean + reach * scale])
-        assert 0 < ends[0] < ends[1] < len(points)
-        gaps = np.diff(points[ends[0] - 1 : ends[1] + 1])
+        # The points at or beyond both ends.
+        first = np.searchsorted(points, mean - reach * scale, side="right") - 1
+        last = np.searchsorted(points, mean + reach * scale)
+        assert 0 <= first < last < len(points)
+        gaps = np.diff(points[first : last + 1])
         assert gaps.max() <= 1.0001 * np.sqrt(2) * spacing * scale
 
 

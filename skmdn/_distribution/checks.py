@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 # Weights that were computed in float32 sum to 1 up to about this.
 _SUM_TOLERANCE = 1e-5
-_SMALLEST = np.finfo(np.float64).tiny  # whose reciprocal is finite
+SMALLEST_SCALE = np.finfo(np.float64).tiny  # whose reciprocal is finite
 
 
 def check_mixture(weights, means, scales):
@@ -42,17 +42,23 @@ def check_mixture(weights, means, scales):
         )
     if means.ndim == 3 and means.shape[2] == 1:
         means, scales = means[..., 0], scales[..., 0]
-    if not np.all(scales >= _SMALLEST):
+    if not np.all(scales >= SMALLEST_SCALE):
         raise ValueError(
-            f"scales must be positive, at least {_SMALLEST:.3g}; got {scales.min()}."
+            f"scales must be positive, at least {SMALLEST_SCALE:.3g}; got "
+            f"{scales.min()}."
         )
+    return check_weights(weights), means, scales
+
+
+def check_weights(weights):
+    """Validate finite weights (n, K); return them with an exact sum, up to rounding."""
     if not np.all(weights >= 0):
         raise ValueError(f"weights must not be negative; got {weights.min()}.")
     total = weights.sum(axis=1, keepdims=True)
     if not np.all(np.abs(total - 1) <= _SUM_TOLERANCE):
         worst = total.ravel()[np.argmax(np.abs(total - 1))]
         raise ValueError(f"weights must sum to 1 in every row; got a sum of {worst}.")
-    return weights / total, means, scales
+    return weights / total
 
 
 def _array(values):

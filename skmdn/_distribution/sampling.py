@@ -11,16 +11,16 @@ from skmdn._kernels import sampling
 class Sampling:
     """Random draws. Abstract: the parameters are those of `MixtureDistribution`."""
 
-    def sample(self, size=None, random_state=None, *, temperature=1.0):
+    def sample(self, n_samples=None, random_state=None, *, temperature=1.0):
         """Draw from every row.
 
         Parameters
         ----------
-        size : int, default=None
+        n_samples : int, default=None
             Draws of every row; None: one, without an axis for it.
         random_state : int, RandomState instance or None, default=None
             Seed, or generator to take one from. The draws of a row depend on it, on
-            `size` and on the number of the row.
+            `n_samples` and on the number of the row.
         temperature : float or pair of floats, default=1.0
             Below 1 sharpens, above 1 flattens: weights to the power of
             ``1 / temperature``, variances times `temperature` [1]_. A pair: that of the
@@ -28,13 +28,13 @@ class Sampling:
 
         Returns
         -------
-        samples : ndarray of shape (n_rows[, n_outputs][, size])
+        samples : ndarray of shape (n_rows[, n_outputs][, n_samples])
             The axis of outputs only for several.
 
         Raises
         ------
         ValueError
-            If `size` is not an integer or `temperature` not positive.
+            If `n_samples` is not an integer or `temperature` not positive.
 
         References
         ----------
@@ -48,7 +48,7 @@ class Sampling:
         >>> dist.sample(1000, random_state=0).shape
         (1, 1000)
         """
-        n_draws = 1 if size is None else check_integer("size", size, 0)
+        n_draws = 1 if n_samples is None else check_integer("n_samples", n_samples, 0)
         pair = temperature if isinstance(temperature, (tuple, list)) else [temperature]
         for_weights, for_scales = pair[0], pair[-1]
         if len(pair) > 2:
@@ -72,4 +72,4 @@ class Sampling:
         )
         if self.means.ndim == 2:
             draws = draws[:, 0]
-        return draws[..., 0] if size is None else draws
+        return draws[..., 0] if n_samples is None else draws

@@ -5,6 +5,7 @@ import numpy as np
 from scipy import special
 
 from skmdn._distribution.checks import check_finite, check_integer, check_points
+from skmdn._distribution.names import find_outputs, is_one_output
 from skmdn._distribution.reduction import merge_components
 
 # A square beyond this would overflow.
@@ -58,8 +59,9 @@ class Structure:
 
         Parameters
         ----------
-        j : int or list of int
-            Output or outputs, from 0; negative ones count from the end.
+        j : int, str or list of these
+            Output or outputs: numbers from 0, negative ones count from the end; or
+            their names.
 
         Returns
         -------
@@ -77,7 +79,7 @@ class Structure:
         >>> dist.marginal(1).mean()
         array([2.])
         """
-        kept = self._outputs(j)
+        kept = find_outputs(j, self.n_outputs, self.output_names)
         return self._of_outputs(self.weights, kept)
 
     def condition(self, j, value):
@@ -85,8 +87,8 @@ class Structure:
 
         Parameters
         ----------
-        j : int or list of int
-            Outputs that are known.
+        j : int, str or list of these
+            Outputs that are known, as for `marginal`.
         value : array-like of shape (), (n_rows,); for a list of outputs (len(j),) or \
                 (n_rows, len(j))
             Their values, finite.
@@ -110,13 +112,13 @@ class Structure:
         >>> dist.mean(), dist.condition(0, 3.0).mean().round(4)
         (array([[0., 0.]]), array([1.]))
         """
-        known = self._outputs(j)
+        known = find_outputs(j, self.n_outputs, self.output_names)
         rest = [i for i in range(self.n_outputs) if i not in known]
         if not rest:
             raise ValueError(f"j must leave an output; got {j!r} of {self.n_outputs}.")
         points = check_finite("value", value)
-        each = points.shape if np.ndim(j) == 0 else points.shape[:-1]
-        width = 1 if np.ndim(j) == 0 else points.shape[-1:]
+        each = points.shape if is_one_output(j) else points.shape[:-1]
+        width = 1 if is_one_output(j) else points.shape[-1:]
         if each not in ((), (len(self),)) or width not in (1, (len(known),)):
             raise ValueError(
                 "value must be one for every row, or one for all, of each output in j; "
@@ -165,35 +167,22 @@ class Structure:
         k = check_integer("k", k, 1)
         if k >= self.n_components:
             return self
-        shape = (*self.weights.shape, self.n_outputs)
-        weights, means, scales = merge_components(
-            self.weights,
-            self.means.reshape(shape),
-            np.broadcast_to(self.scales.reshape(*shape[:2], -1), shape),
-            k,
-        )
+        weights, means, scales = merge_components(*self._with_axis_of_outputs(), k)
         if self.n_outputs == 1:
             means, scales = means[..., 0], scales[..., 0]
-        return self._of(weights, means, scales)
-
-    def _outputs(self, j):
-        """Validate one or several numbers of outputs."""
-        n = self.n_outputs
-        listed = [j] if np.ndim(j) == 0 else list(j)
-        listed = [check_integer("j", i, -n, n - 1) % n for i in listed]
-        if not listed or len(set(listed)) != len(listed):
-            raise ValueError(f"j must name different outputs; got {j!r}.")
-        return listed
+        return self._of(weights, means, scales, self.output_names)
 
     def _of_outputs(self, weights, outputs):
         """Mixture over some outputs with other weights."""
         if self.n_outputs == 1:
-            return self._of(weights, self.means, self.scales)
+            return self._replace(weights=weights)
         means, scales = self.means[..., outputs], self.scales
         scales = scales if scales.shape[2] == 1 else scales[..., outputs]
         if len(outputs) == 1:
             means, scales = means[..., 0], scales[..., 0]
-        return self._of(weights, means, scales)
+        names = self.output_names
+        names = None if names is None else [names[d] for d in outputs]
+        return self._of(weights, means, scales, names)
 
 
 def _log_terms(weights, means, scales, y):

@@ -199,23 +199,24 @@ class ConformalDistribution:
             return [np.array([[-np.inf, np.inf]]) for _ in range(len(self))]
         return self.base.hdr(max(mass, _LEAST_MASS))
 
-    def sample(self, size=None, random_state=None):
+    def sample(self, n_samples=None, random_state=None):
         """Draw from the recalibrated distributions.
 
         Parameters
         ----------
-        size : int, default=None
+        n_samples : int, default=None
             Draws of every row. None: one, without an axis for it.
         random_state : int, RandomState instance or None, default=None
             Seed, or generator to draw from.
 
         Returns
         -------
-        samples : ndarray of shape (n_samples,) or (n_samples, size)
+        samples : ndarray of shape (n_rows,) or (n_rows, n_samples)
         """
         rng = new_generator(random_state)
-        draws = self.ppf(rng.uniform(size=(len(self), 1 if size is None else size)))
-        return draws[:, 0] if size is None else draws
+        shape = (len(self), 1 if n_samples is None else n_samples)
+        draws = self.ppf(rng.uniform(size=shape))
+        return draws[:, 0] if n_samples is None else draws
 
     def _curve(self):
         """Points of R: sorted normal scores, and what the cdf is there."""

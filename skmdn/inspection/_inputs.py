@@ -202,10 +202,5 @@ def average_rows(dist, n_rows):
     """Mean density of every `n_rows` consecutive rows: a longer mixture."""
     if n_rows == 1:
         return dist
-    weights, means, scales = dist.weights, dist.means, dist.scales
-    shape = (len(dist) // n_rows, n_rows * dist.n_components)
-    return MixtureDistribution(
-        weights.reshape(shape) / n_rows,
-        means.reshape(shape + means.shape[2:]),
-        scales.reshape(shape + scales.shape[2:]),
-    )
+    every = [dist[start::n_rows] for start in range(n_rows)]
+    return MixtureDistribution.mix(every, np.full(n_rows, 1 / n_rows))
