@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn._distribution.checks import new_generator
+from skmdn._output_types import check_output_type, summarise
 from skmdn._sklearn import check_inputs, check_targets, check_weights
 
 # Numbers of components that are in memory at a time when a summary is asked for.
@@ -22,29 +23,54 @@ class DistributionRegressor(RegressorMixin, BaseEstimator):
     def _mixture(self):
         """Return the fitted model: ``distribution(X, n_jobs)`` and ``size``."""
 
-    def predict(self, X, return_std=False):
-        """Mean of the conditional distribution.
+    def predict(self, X, *, output_type="mean", quantiles=None, return_std=False):
+        """Predict the mean, or another summary, of the conditional distribution.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Inputs.
+        output_type : {"mean", "median", "mode", "quantiles", "full"}, default="mean"
+            "median" and "quantiles" are for one output. "mode" is where the density is
+            greatest, of all outputs together. "full" is what `predict_dist` returns.
+        quantiles : array-like of shape (n_quantiles,), default=None
+            Levels in (0, 1), for ``output_type="quantiles"``. None: 0.1, 0.2, ..., 0.9.
         return_std : bool, default=False
-            Whether to return the standard deviation too.
+            Whether to return the standard deviation too; for ``output_type="mean"``.
 
         Returns
         -------
-        mean : ndarray of the shape of `y` in `fit`
-        std : ndarray of the same shape
+        prediction : ndarray of the shape of `y` in `fit`, or MixtureDistribution
+            (n_samples, n_quantiles) for quantiles.
+        std : ndarray of the shape of `prediction`
             Only if `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If `output_type` is none of these, or does not go with the other parameters
+            or with the number of outputs.
         """
         check_is_fitted(self)
-        parts = [
-            (part.mean(), part.std())
-            for part in self._distributions(check_inputs(self, X))
-        ]
-        mean, std = (self._like_y(np.concatenate(p)) for p in zip(*parts, strict=True))
-        return (mean, std) if return_std else mean
+        levels = check_output_type(output_type, quantiles, self.n_outputs_)
+        if return_std and output_type != "mean":
+            raise ValueError(
+                'return_std=True is for output_type="mean"; got '
+                f'output_type="{output_type}".'
+            )
+        if output_type == "full":
+            return self.predict_dist(X)
+        values, std = [], []
+        for part in self._distributions(check_inputs(self, X)):
+            values.append(summarise(part, output_type, levels))
+            if return_std:
+                std.append(part.std())
+        prediction = np.concatenate(values)
+        if output_type != "quantiles":
+            prediction = self._like_y(prediction)
+        if return_std:
+            return prediction, self._like_y(np.concatenate(std))
+        return prediction
 
     def predict_dist(self, X):
         """Conditional distribution at every row of `X`.

@@ -149,6 +149,17 @@ def check_open_unit(name, value):
     return float(value)
 
 
+def check_probabilities(name, values):
+    """Validate one or several levels strictly between 0 and 1; return them as 1-D."""
+    levels = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    if levels.ndim != 1 or not levels.size or not np.all((levels > 0) & (levels < 1)):
+        raise ValueError(
+            f"{name} must lie strictly between 0 and 1, or be a non-empty list of such "
+            f"numbers; got {values!r}."
+        )
+    return levels
+
+
 def check_integer(name, value, low, high=None):
     """Validate an integer in [low, high]; None is no upper bound."""
     if (

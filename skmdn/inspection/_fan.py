@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from skmdn._distribution.checks import check_probabilities
 from skmdn._predict_dist import predict_dist
 from skmdn.inspection._inputs import one_output, target_name
 from skmdn.inspection._style import (
@@ -13,7 +14,6 @@ from skmdn.inspection._style import (
     percent,
     tint,
 )
-from skmdn.metrics._checks import check_probabilities
 
 
 class FanChartDisplay:

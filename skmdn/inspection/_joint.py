@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from skmdn._distribution.checks import check_probabilities
 from skmdn._predict_dist import predict_dist
 from skmdn.inspection._inputs import target_names
 from skmdn.inspection._shapes import pair_of_outputs, points_of
@@ -14,7 +15,6 @@ from skmdn.inspection._style import (
     percent,
     tint,
 )
-from skmdn.metrics._checks import check_probabilities
 
 # Draws that find the density at the edge of a region: its mass is right to 0.2 %.
 N_DRAWS = 50_000

@@ -3,9 +3,8 @@
 
 import numpy as np
 
-from skmdn._distribution.checks import check_open_unit
+from skmdn._distribution.checks import check_open_unit, check_probabilities
 from skmdn.metrics._checks import (
-    check_probabilities,
     check_rows,
     normalised_weight,
     weighted_mean,

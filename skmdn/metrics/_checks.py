@@ -43,17 +43,6 @@ def check_rows(y_true, dist, method, name="y_true"):
     return y[:, 0] if y.ndim == 2 and n_outputs == 1 else y
 
 
-def check_probabilities(name, values):
-    """Validate one or several levels strictly between 0 and 1; return them as 1-D."""
-    levels = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    if levels.ndim != 1 or not levels.size or not np.all((levels > 0) & (levels < 1)):
-        raise ValueError(
-            f"{name} must lie strictly between 0 and 1, or be a non-empty list of such "
-            f"numbers; got {values!r}."
-        )
-    return levels
-
-
 def normalised_weight(sample_weight, n_samples):
     """Weights of the rows that sum to one; equal weights for None.
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from skmdn._distribution.checks import check_open_unit
+from skmdn._distribution.checks import check_open_unit, check_probabilities
 from skmdn._predict_dist import predict_dist
 from skmdn.metrics._calibration import coverage_score
-from skmdn.metrics._checks import check_probabilities
 from skmdn.metrics._scores import crps_loss, log_likelihood_score, pinball_loss
 
 

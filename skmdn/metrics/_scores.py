@@ -6,9 +6,8 @@ As in scikit-learn a `_score` is greater-better and a `_loss` lower-better.
 
 import numpy as np
 
-from skmdn._distribution.checks import check_open_unit
+from skmdn._distribution.checks import check_open_unit, check_probabilities
 from skmdn.metrics._checks import (
-    check_probabilities,
     check_rows,
     weighted_mean,
 )
