@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 # from its own folder.
 LAYERS = (
     ("_auto", "_holdout", "_kernels", "_versions", "datasets"),
-    ("_components",),
+    ("_components", "_families"),
     ("_network", "_scaling"),
     ("_discrete", "_distribution", "_training"),
     ("distribution",),

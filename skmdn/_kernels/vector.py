@@ -302,6 +302,11 @@ def _overload_tanh(x):
     return _tanh32 if x == types.float32 else _tanh64
 
 
+# --- square root --------------------------------------------------------------------
+
+sqrt = np.sqrt  # an instruction on every machine
+
+
 # --- reciprocal square root --------------------------------------------------------
 
 _RSQRT_SEED = _i4(0x5F375A86)  # Lomont 2003; three Newton steps reach 2 ulp
