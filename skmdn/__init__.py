@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Mixture density networks for scikit-learn."""
 
+from skmdn._cross_val import cross_val_predict_dist
 from skmdn._cv import MDNRegressorCV
 from skmdn._estimator import MDNRegressor
 from skmdn._predict_dist import predict_dist
@@ -11,6 +12,7 @@ __all__ = [
     "MDNRegressor",
     "MDNRegressorCV",
     "MixtureDistribution",
+    "cross_val_predict_dist",
     "predict_dist",
     "show_versions",
 ]

@@ -6,9 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import _fit_context as fit_context
-from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    validate_data,
+)
 
 try:  # scikit-learn 1.9, experimental there
     from sklearn.callback import CallbackSupportMixin
@@ -23,18 +27,20 @@ except ImportError:
 
 __all__ = [
     "HAS_CALLBACKS",
-    "BaseSearchCV",
     "CallbackSupportMixin",
     "EpochCallbacks",
     "Interval",
     "StrOptions",
     "Table",
+    "check_any",
     "check_held_out",
     "check_inputs",
     "check_table",
     "check_targets",
     "check_weights",
+    "count_rows",
     "fit_context",
+    "take_rows",
 ]
 
 # Squares of targets beyond this overflow float64.
@@ -125,6 +131,29 @@ def check_weights(sample_weight, X):
 def check_inputs(estimator, X):
     """Validate inputs to predict for."""
     return validate_data(estimator, X, reset=False, dtype=np.float64)
+
+
+def check_any(estimator, X):
+    """Validate inputs of any kind, finite or not, but for their number of columns."""
+    return validate_data(
+        estimator,
+        X,
+        accept_sparse=["csr", "csc"],
+        dtype=None,
+        ensure_all_finite=False,
+        reset=False,
+    )
+
+
+def count_rows(X):
+    """Number of rows of an array, a sparse matrix, a list or a table of any kind."""
+    return _num_samples(X)
+
+
+def take_rows(X, rows):
+    """Rows of the same kinds by a slice or an array of numbers; of all, `X` itself."""
+    whole = isinstance(rows, slice) and rows == slice(None)
+    return X if whole else _safe_indexing(X, rows)
 
 
 def check_targets(estimator, X, y, n_outputs):

@@ -14,14 +14,14 @@ TESTS = Path(__file__).parent
 # From the bottom to the top: a module imports only from the lines above its own, or
 # from its own folder.
 LAYERS = (
-    ("_auto", "_holdout", "_kernels", "_versions", "datasets"),
+    ("_affine", "_auto", "_holdout", "_kernels", "_versions", "datasets"),
     ("_components", "_families"),
     ("_network", "_scaling"),
     ("_discrete", "_distribution", "_training"),
     ("distribution",),
     ("_model", "_output_types", "_sklearn"),
     ("_blend", "_fitting", "_predict_dist", "_predictor", "_watch"),
-    ("_crossfit", "_ensemble", "_estimator", "metrics"),
+    ("_cross_val", "_crossfit", "_ensemble", "_estimator", "metrics"),
     ("_cv", "calibration", "inspection"),
     ("__init__",),
     ("_demo",),
