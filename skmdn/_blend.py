@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import softmax
 
 from skmdn._model import Model
+from skmdn._state import check_list, check_names, check_number, refuse
 from skmdn.distribution import MixtureDistribution
 
 _EM_STEPS = 200
@@ -103,16 +104,29 @@ class Blend(NamedTuple):
         )
         return members, shares
 
-    def attributes(self):
+    def state(self):
         """Take apart into arrays, numbers, strings, lists and dicts."""
-        models = [model.attributes() for model in self.models]
-        return {"models": models, "weights": self.weights}
+        return {
+            "models": [model.state() for model in self.models],
+            "weights": self.weights,
+        }
 
     @classmethod
-    def from_attributes(cls, attributes):
-        """Put together again what `attributes` took apart."""
-        models = [Model.from_attributes(model) for model in attributes["models"]]
-        return cls(models, attributes["weights"])
+    def from_state(cls, state, where):
+        """Put together again what `state` took apart, if that is intact."""
+        check_names(state, {"models", "weights"}, where)
+        models, weights = state["models"], state["weights"]
+        check_list(models, f"{where}['models']")
+        check_list(weights, f"{where}['weights']", len(models))
+        for weight in weights:
+            check_number(weight, f"{where}['weights']", 0, 1)
+        if not np.isclose(sum(weights), 1):
+            refuse(f"{where}['weights']", f"must sum to 1, got {weights}")
+        numbered = enumerate(models)
+        return cls(
+            [Model.from_state(m, f"{where}['models'][{i}].") for i, m in numbered],
+            weights,
+        )
 
 
 def stacking_weights(logpdf, sample_weight):

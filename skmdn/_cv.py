@@ -18,7 +18,7 @@ from skmdn._distribution.checks import new_generator
 from skmdn._ensemble import Ensemble
 from skmdn._estimator import MDNRegressor
 from skmdn._fitting import check_device
-from skmdn._model import Model
+from skmdn._model import fitted_network, fitted_state
 from skmdn._predictor import DistributionRegressor
 from skmdn._scaling import merge_duplicates, row_numbers
 from skmdn._sklearn import Interval, StrOptions, check_table, fit_context
@@ -309,7 +309,7 @@ class MDNRegressorCV(DistributionRegressor):
             logpdf = network.distribution(X).logpdf(y)
             return np.average(logpdf, weights=weight)
         estimator = MDNRegressor()
-        vars(estimator).update(fold.best.model.attributes(), **table.attributes)
+        vars(estimator).update(fitted_network(fold.best.model), **table.attributes)
         estimator.n_outputs_, estimator._y_ndim = table.Y.shape[1], table.y_ndim
         return float(get_scorer(self.scoring)(estimator, X, y))
 
@@ -321,7 +321,7 @@ class MDNRegressorCV(DistributionRegressor):
         held_out = [fold.held_out for fold in chosen]
         blends = [fold.blend for fold in chosen]
         lines = [fold.best.model for fold in experts]
-        ensemble = Ensemble(blends, lines, self.background)
+        ensemble = Ensemble(blends, lines, float(self.background))
         if self.calibrate:
             ensemble = ensemble.calibrated(held_out).stacked(held_out)
         total, weights = np.zeros((2, len(rows[0])))
@@ -340,8 +340,7 @@ class MDNRegressorCV(DistributionRegressor):
             oof = np.append(oof, np.nan)[row_numbers(table.X, table.Y, *rows[:2])]
         return {
             **table.attributes,
-            "_folds": [blend.attributes() for blend in blends],
-            "_experts": [model.attributes() for model in lines],
+            **fitted_state(**ensemble.state()),
             "_y_ndim": table.y_ndim,
             "n_outputs_": table.Y.shape[1],
             "n_iter_": max(len(fold.best.losses) for fold in chosen),
@@ -351,19 +350,28 @@ class MDNRegressorCV(DistributionRegressor):
             "best_params_": candidates[best],
             "best_score_": float(mean[best]),
             "cv_results_": _results(candidates, scores),
-            "temperature_": ensemble.temperature,
-            "linear_weight_": ensemble.linear_weight,
-            "sharpness_": ensemble.sharpness,
             "oof_logpdf_": oof,
             "component_weights_": np.array(usage),
         }
 
+    @property
+    def temperature_(self):
+        """Factor on the scales of the networks' components."""
+        return self._mixture().temperature
+
+    @property
+    def linear_weight_(self):
+        """Weight of the linear experts."""
+        return self._mixture().linear_weight
+
+    @property
+    def sharpness_(self):
+        """Power to which the weights within every member are raised."""
+        return self._mixture().sharpness
+
     def _mixture(self):
         check_is_fitted(self)
-        folds = [Blend.from_attributes(part) for part in self._folds]
-        lines = [Model.from_attributes(part) for part in self._experts]
-        calibration = (self.temperature_, self.linear_weight_, self.sharpness_)
-        return Ensemble(folds, lines, self.background, *calibration)
+        return Ensemble.of(self)
 
 
 def _results(candidates, scores):

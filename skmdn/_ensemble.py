@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from skmdn._blend import stacking_weights
+from skmdn._blend import Blend, stacking_weights
+from skmdn._model import Model, read_state
+from skmdn._state import check_list, check_number
 from skmdn.distribution import MixtureDistribution
 
 # A scale mixture of wide Gaussians, in units of the targets' scale: tails so heavy that
@@ -60,6 +62,30 @@ class Ensemble(NamedTuple):
     temperature: float = 1.0
     linear_weight: float = 0.0
     sharpness: float = 1.0
+
+    def state(self):
+        """Take apart into arrays, numbers, strings, lists and dicts."""
+        return self._asdict() | {
+            "folds": [blend.state() for blend in self.folds],
+            "experts": [model.state() for model in self.experts],
+        }
+
+    @classmethod
+    def of(cls, estimator):
+        """Return the ensemble of a fitted `MDNRegressorCV`."""
+        state = read_state(estimator, set(cls._fields))
+        folds, experts = state["folds"], state["experts"]
+        check_list(folds, "folds")
+        check_list(experts, "experts", len(folds))
+        numbers = {name: state[name] for name in cls._fields[2:]}
+        for name, value in numbers.items():
+            shares = name in ("background", "linear_weight")
+            check_number(value, name, 0, *[1] * shares)
+        return cls(
+            [Blend.from_state(f, f"folds[{i}]") for i, f in enumerate(folds)],
+            [Model.from_state(m, f"experts[{i}].") for i, m in enumerate(experts)],
+            **numbers,
+        )
 
     @property
     def size(self):

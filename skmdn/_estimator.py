@@ -20,7 +20,7 @@ from skmdn._fitting import (
     training_options,
 )
 from skmdn._kernels.activations import ACTIVATIONS
-from skmdn._model import Model, is_fitted
+from skmdn._model import Model, fitted_network, is_fitted, resume
 from skmdn._predictor import DistributionRegressor
 from skmdn._scaling import merge_duplicates
 from skmdn._sklearn import (
@@ -340,10 +340,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         rows = merge_duplicates(*table[:3])
         model = start_model(self, rows, previous, rng)
         options = training_options(self, model, n=len(rows[0]))
-        state = State.start(model.params)
-        if previous is not None and self._optimizer is not None:
-            state.m[:], state.v[:] = self._optimizer["m"], self._optimizer["v"]
-            state.t = self._optimizer["t"]
+        state = resume(self, model)
         history = train(
             model.network,
             model.view,
@@ -362,7 +359,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
             history.loss_curve,
             [],
         )
-        fitted["_optimizer"] = {"m": state.m, "v": state.v, "t": state.t}
+        fitted |= fitted_network(model._replace(params=state.params), state)
         self._store(fitted)
         return self
 
@@ -378,7 +375,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
 
     def _layers(self):
         check_is_fitted(self)
-        return Model.of(self).network.layers(self._params)
+        model = Model.of(self)
+        return model.network.layers(model.params)
 
     def _mixture(self):
         return Model.of(self)

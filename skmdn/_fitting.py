@@ -8,7 +8,7 @@ from joblib import effective_n_jobs
 
 from skmdn import _auto
 from skmdn._holdout import count_units, divide, hold_out_part
-from skmdn._model import Model
+from skmdn._model import Model, fitted_network
 from skmdn._scaling import merge_duplicates
 from skmdn._sklearn import check_held_out
 from skmdn._training import Options
@@ -128,8 +128,7 @@ def fitted_attributes(
         scores = (estimator.validation_scores_ or []) + scores
     return {
         **table.attributes,
-        **model._replace(params=params).attributes(),
-        "_optimizer": None,
+        **fitted_network(model._replace(params=params)),
         "_y_ndim": table.y_ndim,
         "n_outputs_": table.Y.shape[1],
         "n_iter_": len(losses),

@@ -6,26 +6,18 @@ from typing import NamedTuple
 import numpy as np
 
 from skmdn import _auto
-from skmdn._components import COMPONENTS
-from skmdn._network import Network, aligned_copy
+from skmdn._network import aligned_copy
 from skmdn._scaling import InputView, TargetScaling, atom_spacing
-from skmdn._training import Data
+from skmdn._state import (
+    FORMAT,
+    check_columns,
+    check_model,
+    check_optimizer,
+    make_network,
+    opened,
+)
+from skmdn._training import Data, State
 from skmdn.distribution import MixtureDistribution
-
-
-def make_network(architecture):
-    """Lay out a network; `architecture` is a dict of numbers and strings.
-
-    Parameters
-    ----------
-    architecture : dict
-        `n_components`, `covariance_type`, `n_outputs`, `n_features`, `n_inputs`,
-        `hidden_layer_sizes`, `n_estimators`, `activation`.
-    """
-    sizes = dict(architecture)
-    family = COMPONENTS[sizes.pop("covariance_type")]
-    component = family(sizes.pop("n_components"), sizes.pop("n_outputs"))
-    return Network(component=component, **sizes)
 
 
 class Model(NamedTuple):
@@ -96,6 +88,7 @@ class Model(NamedTuple):
 
     def distribution(self, X, n_jobs=1):
         """Conditional distribution of the targets at the rows of `X`."""
+        check_columns(X, self.architecture["n_features"])
         network = self.network
         Xs = self.view.scale_inputs(X)
         raw = network.raw_outputs(self.params, self.view, Xs, n_jobs)
@@ -105,37 +98,87 @@ class Model(NamedTuple):
             means, scales = means[..., 0], scales[..., 0]
         return MixtureDistribution._of(weights, means, scales)
 
-    def attributes(self):
+    def state(self):
         """Take apart into arrays, numbers, strings, lists and dicts."""
         return {
-            "_params": self.params,
-            "_architecture": self.architecture,
-            "_input_view": self.view._asdict(),
-            "_target_scaling": self.scaling._asdict(),
-            "_min_scale": self.min_scale,
+            "params": self.params,
+            "architecture": dict(self.architecture),
+            "input_view": self.view._asdict(),
+            "target_scaling": self.scaling._asdict(),
+            "min_scale": self.min_scale,
         }
 
     @classmethod
-    def from_attributes(cls, attributes):
-        """Put together again what `attributes` took apart."""
+    def from_state(cls, state, where=""):
+        """Put together again what `state` took apart, if that is intact."""
+        check_model(state, where)
         return cls(
-            attributes["_params"],
-            attributes["_architecture"],
-            InputView(**attributes["_input_view"]),
-            TargetScaling(**attributes["_target_scaling"]),
-            attributes["_min_scale"],
+            state["params"],
+            state["architecture"],
+            InputView(**state["input_view"]),
+            TargetScaling(**state["target_scaling"]),
+            state["min_scale"],
         )
 
     @classmethod
     def of(cls, estimator):
-        """Return the model of a fitted estimator."""
-        return cls.from_attributes(vars(estimator))
+        """Return the model of a fitted `MDNRegressor`."""
+        return cls.from_state(read_state(estimator, _PARTS)["model"], "model.")
 
     def trainable(self):
         """Return a copy whose parameters the kernels may change."""
         return self._replace(params=aligned_copy(self.params, np.float32))
 
 
+_PARTS = {"model", "optimizer"}  # what `MDNRegressor` keeps
+
+
+def fitted_network(model, optimizer=None):
+    """State of a fitted `MDNRegressor`.
+
+    Parameters
+    ----------
+    model : Model
+    optimizer : skmdn._training.State or None
+        What `partial_fit` goes on with.
+    """
+    if optimizer is not None:
+        optimizer = {name: getattr(optimizer, name) for name in ("m", "v", "t")}
+    return fitted_state(model=model.state(), optimizer=optimizer)
+
+
+def resume(estimator, model):
+    """Training state of a model that the estimator's `partial_fit` goes on with."""
+    state = State.start(model.params)
+    if is_fitted(estimator):
+        optimizer = read_state(estimator, _PARTS)["optimizer"]
+        if optimizer is not None:
+            check_optimizer(optimizer, model.params)
+            state.m[:], state.v[:] = optimizer["m"], optimizer["v"]
+            state.t = optimizer["t"]
+    return state
+
+
+def fitted_state(**parts):
+    """The one attribute that all predictions of a fitted estimator are made from.
+
+    A prediction reads it once: whoever fits the estimator again meanwhile, it is made
+    from one fit.
+    """
+    return {"_state": {"format": FORMAT, **parts}}
+
+
+def read_state(estimator, names):
+    """Read the parts that `fitted_state` was given.
+
+    Raises
+    ------
+    ValueError
+        If they are of another format, or others.
+    """
+    return opened(vars(estimator).get("_state"), names)
+
+
 def is_fitted(estimator):
-    """Whether `Model.of` finds a model on the estimator."""
-    return hasattr(estimator, "_params")
+    """Whether there is a state to read on the estimator."""
+    return "_state" in vars(estimator)

@@ -224,11 +224,15 @@ def aligned_copy(values, dtype):
 
 
 def as_bins(view, dtype):
-    """Take the arrays of the input view that kernels need, as `dtype`."""
+    """Copy the arrays of the input view that kernels need, as `dtype`.
+
+    Copies, because kernels are compiled again for arrays that are not theirs to write
+    (from a mapped file).
+    """
     kinds = (view.bin_slope, view.bin_intercept, view.bin_low, view.bin_high)
     return Bins(
-        np.asarray(view.bin_feature, dtype=np.int64),
-        *(np.asarray(values, dtype=dtype) for values in kinds),
+        np.array(view.bin_feature, dtype=np.int64),
+        *(np.array(values, dtype=dtype) for values in kinds),
     )
 
 

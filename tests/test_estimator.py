@@ -24,6 +24,7 @@ from sklearn.preprocessing import (
 )
 
 from skmdn import MDNRegressor, datasets, predict_dist
+from skmdn._model import Model
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
 
@@ -231,7 +232,7 @@ def test_coefs_are_views_of_the_parameters(table, n_estimators):
         ] * n_estimators
         assert np.any(copied.predict(table[0]) != 0)
         for part in copied.coefs_ + copied.intercepts_:
-            assert np.shares_memory(part, copied._params)
+            assert np.shares_memory(part, Model.of(copied).params)
             part[...] = 0
         np.testing.assert_allclose(np.ptp(copied.predict(table[0])), 0, atol=1e-12)
         if copied is mdn:
@@ -258,7 +259,7 @@ def test_attributes_are_plain(table):
     for array in _leaves(vars(mdn)):
         if isinstance(array, np.ndarray):
             assert array.dtype.kind in "fi"
-    json.dumps(mdn._architecture)
+    json.dumps(Model.of(mdn).architecture)
 
 
 def test_pickle_and_joblib_round_trip(fitted, table, tmp_path):
@@ -349,11 +350,13 @@ def test_patience(table):
 def test_warm_start_goes_on(table):
     X, y = table
     mdn = MDNRegressor(warm_start=True, early_stopping=False, **QUICK).fit(X, y)
-    first, center = mdn.loss_curve_, mdn._target_scaling["center"]
+    first, center = mdn.loss_curve_, Model.of(mdn).scaling.center
     mdn.fit(X, y + 1)
     assert mdn.n_iter_ == len(mdn.loss_curve_) == 10
     assert mdn.loss_curve_[:5] == first
-    np.testing.assert_array_equal(mdn._target_scaling["center"], center)
+    np.testing.assert_array_equal(
+        mdn._state["model"]["target_scaling"]["center"], center
+    )
     cold = MDNRegressor(early_stopping=False, **QUICK).fit(X, y + 1)
     assert mdn.loss_curve_[-1] < cold.loss_curve_[-1]
 
@@ -381,9 +384,9 @@ def test_partial_fit_learns(table):
     assert mdn.validation_scores_ is None
     # The state of the optimiser is kept: a fresh one makes other steps.
     fresh = copy.deepcopy(mdn)
-    fresh._optimizer = None
+    fresh._state["optimizer"] = None
     step, other = mdn.partial_fit(X, y), fresh.partial_fit(X, y)
-    assert np.any(step._params != other._params)
+    assert np.any(Model.of(step).params != Model.of(other).params)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +396,7 @@ def test_inputs_of_small_tables_get_noise_if_bins_are_narrow(n, n_bins, noise):
     X, y = datasets.make_heteroscedastic(n, random_state=0)
     options = {**QUICK, "max_iter": 2, "n_bins": n_bins, "random_state": 0}
     params = [
-        MDNRegressor(input_noise=value, **options).fit(X, y)._params
+        Model.of(MDNRegressor(input_noise=value, **options).fit(X, y)).params
         for value in ("auto", noise, 0.01)
     ]
     np.testing.assert_array_equal(params[0], params[1])
@@ -411,10 +414,10 @@ def test_partial_fit_draws_new_batches(table):
 def test_partial_fit_freezes_scaling(table):
     X, y = table
     mdn = MDNRegressor(**QUICK).partial_fit(X, y)
-    view = copy.deepcopy(mdn._input_view)
+    view = copy.deepcopy(Model.of(mdn).view._asdict())
     mdn.partial_fit(10 * X, 10 * y)
     for name, array in view.items():
-        np.testing.assert_array_equal(mdn._input_view[name], array)
+        np.testing.assert_array_equal(getattr(Model.of(mdn).view, name), array)
 
 
 def test_partial_fit_has_no_rows_to_hold_out(table):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from skmdn import MDNRegressor, MDNRegressorCV
+from skmdn._model import Model
 
 N = 120
 QUICK = {"max_iter": 30, "random_state": 0}
@@ -82,7 +83,7 @@ HOSTILE = {
 
 
 def _assert_finite(mdn, X, y):
-    assert np.isfinite(mdn._params).all()
+    assert np.isfinite(Model.of(mdn).params).all()
     assert np.isfinite(mdn.loss_curve_).all()
     if mdn.validation_scores_ is not None:
         assert np.isfinite(mdn.validation_scores_).all()
@@ -351,5 +352,5 @@ def test_right_parameters(options):
     _assert_finite(mdn, X, y)
     if "min_scale" in options:
         assert mdn.predict_dist(X).scales.min() >= 0.5 * abs(
-            mdn._target_scaling["scale"][0]
+            Model.of(mdn).scaling.scale[0]
         )

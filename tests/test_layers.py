@@ -17,7 +17,7 @@ LAYERS = (
     ("_affine", "_auto", "_holdout", "_kernels", "_versions", "datasets"),
     ("_components", "_families"),
     ("_network", "_scaling"),
-    ("_discrete", "_distribution", "_training"),
+    ("_discrete", "_distribution", "_state", "_training"),
     ("distribution",),
     ("_model", "_output_types", "_sklearn"),
     ("_blend", "_fitting", "_predict_dist", "_predictor", "_watch"),

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from skmdn import MDNRegressor, MixtureDistribution
+from skmdn._model import Model
 
 N = 300
 QUICK = {"n_components": 3, "hidden_layer_sizes": (16, 16), "max_iter": 8}
@@ -38,7 +39,7 @@ def table():
 def _bits(mdn, X):
     samples = mdn.sample(X, 2, random_state=0)
     course = np.array([*mdn.loss_curve_, *(mdn.validation_scores_ or [])])
-    parts = (mdn._params, mdn.predict(X), samples, course)
+    parts = (Model.of(mdn).params, mdn.predict(X), samples, course)
     return [part.tobytes() for part in parts]
 
 

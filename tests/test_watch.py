@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 
 from skmdn import MDNRegressor
+from skmdn._model import Model
 from skmdn._sklearn import HAS_CALLBACKS
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
@@ -65,10 +66,10 @@ def test_callback_stops(table):
 def test_error_in_callback_leaves_the_earlier_fit(fitted, table):
     X, y = table
     mdn = copy.deepcopy(fitted).set_params(callback=lambda *_: 1 / 0)
-    state = pickle.dumps(vars(fitted)["_params"])
+    state = pickle.dumps(Model.of(fitted).params)
     with pytest.raises(ZeroDivisionError):
         mdn.fit(X[:, :2], y)
-    assert pickle.dumps(mdn._params) == state
+    assert pickle.dumps(Model.of(mdn).params) == state
     assert mdn.n_features_in_ == 3
     assert vars(mdn).keys() == vars(fitted).keys()
 

@@ -16,6 +16,7 @@ Activations lie as [features, BLOCK] blocks: every elementwise loop runs over th
 and a block of every layer stays in the first-level caches.
 """
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -91,6 +92,7 @@ def _lay_out_parameters(sizes):
     return layers, member, shared, own
 
 
+@lru_cache  # Predictions need it again and again.
 def make_plan(n_features, n_inputs, hidden_layer_sizes, component, n_members):
     """Lay out the parameters and the workspace of a network.
 
