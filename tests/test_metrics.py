@@ -6,6 +6,7 @@ import pickle
 import naive
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, RegressorMixin, clone
@@ -226,8 +227,9 @@ def test_scorer_is_its_metric_with_the_sign_that_makes_greater_better(name):
     weight = np.arange(50)
     for options in ({}, {"sample_weight": weight}):
         expected = sign * metric(y, model[-1].predict_dist(X), **options)
-        assert scorer(model, X, y, **options) == expected
-        assert pickle.loads(pickle.dumps(scorer))(model, X, y, **options) == expected
+        actual = scorer(model, X, y, **options)
+        assert actual == pytest.approx(expected, rel=1e-12)
+        assert pickle.loads(pickle.dumps(scorer))(model, X, y, **options) == actual
 
 
 @pytest.mark.parametrize("name", ["log_likelihood", "crps", "pinball"])
@@ -272,6 +274,35 @@ def test_log_likelihood_scorer_is_the_score_of_the_estimator():
     expected = mdn.score(X, y, sample_weight=y**2)
     actual = metrics.log_likelihood_scorer(mdn, X, y, sample_weight=y**2)
     assert actual == pytest.approx(expected, rel=1e-12)
+
+
+class Counting(Fixed):
+    """Remembers how many rows it was asked for at a time."""
+
+    def predict_dist(self, X):
+        self.asked = [*getattr(self, "asked", []), len(X)]
+        return super().predict_dist(X)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, pl.DataFrame, list])
+def test_scorers_work_in_blocks(monkeypatch, kind):
+    monkeypatch.setattr("skmdn._predict_dist._COMPONENTS_AT_ONCE", 100)
+    X, y = make_heteroscedastic(300, random_state=0)
+    weight = np.r_[np.zeros(70), np.arange(230)]
+    for name, (scorer, metric, sign) in SCORERS.items():
+        model = Counting()
+        dist = Fixed().predict_dist(X)
+        for options in ({}, {"sample_weight": weight}):
+            expected = sign * metric(y, dist, **options)
+            actual = scorer(model, kind(X), kind(y), **options)
+            assert actual == pytest.approx(expected, rel=1e-12), name
+        assert model.asked == [64, 100, 100, 36] * 2
+    with pytest.raises(ValueError, match="y_true has 299 rows, X has 300"):
+        metrics.neg_crps_scorer(Fixed(), kind(X), kind(y[1:]))
+    # A metric that is no mean over the rows sees all of them at once.
+    scorer, model = metrics.make_dist_scorer(metrics.calibration_error), Counting()
+    assert scorer(model, kind(X), y) == metrics.calibration_error(y, dist)
+    assert model.asked == [300]
 
 
 def weights_that_choose_a_shift():
@@ -335,6 +366,7 @@ def test_make_dist_scorer_says_what_it_is():
     assert repr(scorer) == expected
     X, y = make_heteroscedastic(50, random_state=0)
     dist = Fixed().fit(X, y).predict_dist(X)
-    assert scorer(Fixed(), X, y) == -metrics.interval_loss(y, dist, 0.8)
+    expected = -metrics.interval_loss(y, dist, 0.8)
+    assert scorer(Fixed(), X, y) == pytest.approx(expected, rel=1e-12)
     with pytest.raises(TypeError, match="score_func must be callable, got str"):
         metrics.make_dist_scorer("crps")

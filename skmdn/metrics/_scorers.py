@@ -3,13 +3,35 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 from sklearn import get_config
+from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skmdn._distribution.checks import check_open_unit, check_probabilities
-from skmdn._predict_dist import predict_dist
+from skmdn._predict_dist import dist_blocks, predict_dist
+from skmdn._sklearn import count_rows
 from skmdn.metrics._calibration import coverage_score
-from skmdn.metrics._scores import crps_loss, log_likelihood_score, pinball_loss
+from skmdn.metrics._checks import normalised_weight
+from skmdn.metrics._scores import (
+    crps_loss,
+    energy_loss,
+    interval_loss,
+    log_likelihood_score,
+    pinball_loss,
+)
+
+# Weighted means over the rows, which can be put together from those of blocks.
+_MEANS_OF_ROWS = frozenset(
+    {
+        coverage_score,
+        crps_loss,
+        energy_loss,
+        interval_loss,
+        log_likelihood_score,
+        pinball_loss,
+    }
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -45,11 +67,38 @@ class _DistScorer:
         score : float
             Greater is better.
         """
-        dist = predict_dist(estimator, X)
-        score = self.score_func(
-            y_true, dist, sample_weight=sample_weight, **self.kwargs
-        )
+        if self.score_func in _MEANS_OF_ROWS:
+            score = self._in_blocks(estimator, X, y_true, sample_weight)
+        else:
+            score = self.score_func(
+                y_true,
+                predict_dist(estimator, X),
+                sample_weight=sample_weight,
+                **self.kwargs,
+            )
         return self.sign * score
+
+    def _in_blocks(self, estimator, X, y_true, sample_weight):
+        """Mean over the rows from those of blocks: all rows may not fit in memory."""
+        y_true = check_array(
+            y_true, ensure_2d=False, dtype=np.float64, input_name="y_true"
+        )
+        n_rows = count_rows(X)
+        if len(y_true) != n_rows:
+            raise ValueError(f"y_true has {len(y_true)} rows, X has {n_rows}.")
+        weight = normalised_weight(sample_weight, n_rows)
+        start, scores, shares = 0, [], []
+        for dist in dist_blocks(estimator, X):
+            rows = slice(start, start + len(dist))
+            start = rows.stop
+            if weight[rows].any():
+                scores.append(
+                    self.score_func(
+                        y_true[rows], dist, sample_weight=weight[rows], **self.kwargs
+                    )
+                )
+                shares.append(weight[rows].sum())
+        return float(np.average(scores, weights=shares))
 
     def set_score_request(self, *, sample_weight):
         """Return a scorer that asks for weights when metadata routing is enabled.
@@ -106,6 +155,8 @@ def make_dist_scorer(score_func, *, greater_is_better=True, **kwargs):
     score_func : callable
         ``score_func(y_true, dist, *, sample_weight=None, **kwargs)`` returning a float.
         A function of a module can be pickled and sent to processes; a lambda cannot.
+        The package's own, but for `calibration_error`, are evaluated block by block;
+        any other gets the distributions of all rows, which needs memory.
     greater_is_better : bool, default=True
         If False the scorer returns the negative of the metric.
     **kwargs
