@@ -44,5 +44,5 @@ def check_output_type(output_type, quantiles, n_outputs, allowed=OUTPUT_TYPES):
 def summarise(dist, output_type, levels):
     """Summary of every row, with the levels that `check_output_type` returned."""
     if output_type == "quantiles":
-        return dist.ppf(levels[None])
+        return dist.ppf(levels)
     return getattr(dist, output_type)()

@@ -213,7 +213,24 @@ def test_shapes_of_values(dist):
     for method in (dist.cdf, dist.logpdf, dist.crps):
         np.testing.assert_array_equal(method(grid)[:, 64], method(grid[:, 64]))
     q = np.random.RandomState(0).uniform(size=(N, 70))
-    np.testing.assert_array_equal(dist.ppf(q)[:, 64], dist.ppf(q[:, 64]))
+    np.testing.assert_array_equal(dist.ppf(q)[:, 64:65], dist.ppf(q[:, 64:65]))
+
+
+@pytest.mark.parametrize("n", [N, 2])
+def test_a_list_of_levels_is_for_every_row(dist, n):
+    levels = np.linspace(0.1, 0.9, n)  # as many as rows
+    for method in ("ppf", "isf", "expected_shortfall"):
+        call = getattr(dist[:n], method)
+        expected = np.stack([call(level) for level in levels], axis=1)
+        np.testing.assert_array_equal(call(levels), expected)
+        np.testing.assert_array_equal(call(levels[None]), expected)
+        each = call(levels[:, None])
+        assert each.shape == (n, 1)
+        np.testing.assert_array_equal(each[:, 0], np.diag(expected))
+        assert call(0.5).shape == (n,)
+        assert call([0.5]).shape == (n, 1)
+    ends = np.array([dist[:n].interval(level) for level in levels])
+    np.testing.assert_array_equal(dist[:n].interval(levels), ends.transpose(1, 2, 0))
 
 
 def test_rows_are_selected(dist, joint, y):
@@ -290,7 +307,8 @@ def test_bad_parameters(weights, means, scales, message):
         (lambda d: d.logpdf(np.nan), "y must not be NaN"),
         (lambda d: d.crps(np.inf), "y must be finite; got inf"),
         (lambda d: d.ppf(1.5), r"q must lie in \[0, 1\]; got 1.5"),
-        (lambda d: d.interval(1.0), "coverage must be .* between 0 and 1; got 1.0"),
+        (lambda d: d.ppf(np.full((3, 2), 0.5)), r"q must be a number.*got \(3, 2\)"),
+        (lambda d: d.interval(1.0), "coverage must lie strictly .*; got 1.0"),
         (lambda d: d.hdr(90), "coverage must be .* got 90"),
         (lambda d: d.sample(-1), "n_samples must be an integer, at least 0; got -1"),
         (lambda d: d.sample(2.5), "n_samples must be an integer.*got 2.5"),

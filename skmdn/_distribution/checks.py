@@ -131,13 +131,39 @@ def check_points(name, values, n_rows, n_outputs, *, finite=False):
     )
 
 
-def check_levels(name, levels, n_rows):
-    """Like `check_values`, for probabilities in [0, 1]."""
-    values, shape = check_values(name, levels, n_rows)
-    outside = ~((values >= 0) & (values <= 1))
+def check_levels(name, levels, n_rows, *, inside=False):
+    """Broadcast probabilities against the rows: a list of them is for every row.
+
+    Parameters
+    ----------
+    name : str
+    levels : array-like
+        A number, a list (m,) for every row, or a grid (n_rows, m) or (1, m): one per
+        row is (n_rows, 1).
+    n_rows : int
+    inside : bool, default=False
+        Refuse 0 and 1.
+
+    Returns
+    -------
+    levels : ndarray of shape (n_rows, m) or (1, m), C-contiguous
+    shape : tuple
+        Of the result: (n_rows,) for a number, else (n_rows, m).
+    """
+    values = _not_nan(name, levels)
+    if values.ndim > 2 or (values.ndim == 2 and values.shape[0] not in (1, n_rows)):
+        raise ValueError(
+            f"{name} must be a number, a list of them for every row, or have the shape "
+            f"({n_rows}, m) for the {n_rows} rows of this distribution; got "
+            f"{values.shape}."
+        )
+    ends = (values == 0) | (values == 1)
+    outside = ~((values >= 0) & (values <= 1)) | (inside & ends)
     if np.any(outside):
-        raise ValueError(f"{name} must lie in [0, 1]; got {values[outside][0]}.")
-    return values, shape
+        allowed = "strictly between 0 and 1" if inside else "in [0, 1]"
+        raise ValueError(f"{name} must lie {allowed}; got {values[outside].flat[0]}.")
+    shape = (n_rows,) if values.ndim == 0 else (n_rows, values.shape[-1])
+    return np.atleast_2d(values), shape
 
 
 def check_open_unit(name, value):

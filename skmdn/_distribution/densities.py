@@ -6,7 +6,6 @@ import numpy as np
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import (
     check_levels,
-    check_open_unit,
     check_points,
     check_values,
 )
@@ -145,11 +144,12 @@ class Densities:
         Parameters
         ----------
         q : array-like
-            Levels in [0, 1]: a number, (n_rows,) or a grid ([n_rows or 1], m).
+            Levels in [0, 1]: a number, a list (m,) for every row, or a grid
+            (n_rows, m); one per row is (n_rows, 1).
 
         Returns
         -------
-        ppf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+        ppf : ndarray of shape (n_rows,) for a number, else (n_rows, m)
             -inf for 0, inf for 1.
 
         Raises
@@ -161,7 +161,7 @@ class Densities:
         --------
         >>> from skmdn import MixtureDistribution
         >>> dist = MixtureDistribution([[0.5, 0.5]], [[-3.0, 3.0]], [[0.5, 0.5]])
-        >>> dist.ppf([[0.25, 0.75]])
+        >>> dist.ppf([0.25, 0.75])
         array([[-3.,  3.]])
         """
         self._check_one_output("ppf")
@@ -178,7 +178,7 @@ class Densities:
 
         Returns
         -------
-        isf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+        isf : ndarray of shape (n_rows,) for a number, else (n_rows, m)
             inf for 0, -inf for 1. Precise for levels where ``1 - q`` is rounded.
 
         Raises
@@ -216,17 +216,19 @@ class Densities:
 
         Parameters
         ----------
-        coverage : float, default=0.9
-            Probability of the interval, in (0, 1).
+        coverage : float or array-like, default=0.9
+            Probability of the interval, in (0, 1): a number, a list (m,) for every row,
+            or a grid (n_rows, m).
 
         Returns
         -------
-        lower, upper : ndarray of shape (n_rows,)
+        lower, upper : ndarray of shape (n_rows,) for a number, else (n_rows, m)
 
         Raises
         ------
         ValueError
-            If there are several outputs or `coverage` is not in (0, 1).
+            If there are several outputs, or `coverage` has another shape or is not in
+            (0, 1).
 
         See Also
         --------
@@ -240,8 +242,11 @@ class Densities:
         >>> lower.round(2), upper.round(2)
         (array([8.04]), array([11.96]))
         """
-        tail = (1 - check_open_unit("coverage", coverage)) / 2
-        return self.ppf(tail), self.isf(tail)
+        self._check_one_output("interval")
+        coverage, shape = check_levels("coverage", coverage, len(self), inside=True)
+        tail = (1 - coverage) / 2
+        lower, upper = evaluate.ppf(self, tail), evaluate.ppf(self, tail, upper=True)
+        return lower.reshape(shape), upper.reshape(shape)
 
     def prob(self, lower, upper):
         """P(lower < Y <= upper), one output.

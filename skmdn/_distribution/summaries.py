@@ -178,13 +178,14 @@ class Summaries:
         Parameters
         ----------
         q : array-like
-            Levels in (0, 1]: a number, (n_rows,) or a grid ([n_rows or 1], m).
+            Levels in (0, 1]: a number, a list (m,) for every row, or a grid
+            (n_rows, m); one per row is (n_rows, 1).
         tail : {"lower", "upper"}, default="lower"
             ``"upper"``: mean of the highest share q.
 
         Returns
         -------
-        shortfall : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+        shortfall : ndarray of shape (n_rows,) for a number, else (n_rows, m)
 
         Raises
         ------

@@ -4,7 +4,7 @@
 import numpy as np
 from scipy import special
 
-from skmdn._distribution.checks import check_open_unit, new_generator
+from skmdn._distribution.checks import check_levels, check_open_unit, new_generator
 from skmdn.calibration._scores import conformal_quantile, normal_scores
 
 # Regions of less mass are enlarged. Those of more become the whole line: their mass is
@@ -118,16 +118,14 @@ class ConformalDistribution:
 
         Returns
         -------
-        quantiles : ndarray
+        quantiles : ndarray of shape (n_rows,) for a number, else (n_rows, m)
 
         Raises
         ------
         ValueError
-            If a level is not in [0, 1].
+            If `q` has another shape or leaves [0, 1].
         """
-        q = np.asarray(q, dtype=np.float64)
-        if not np.all((q >= 0) & (q <= 1)):
-            raise ValueError(f"q must lie in [0, 1]; got {q}.")
+        q, shape = check_levels("q", q, len(self))
         knots, levels = self._curve()
         with np.errstate(divide="ignore"):  # the logarithm of a level of 0 or 1
             below = np.log(np.minimum(q / levels[0], 1))
@@ -135,7 +133,8 @@ class ConformalDistribution:
         z = np.interp(q, levels, knots)
         low = special.ndtri_exp(below + special.log_ndtr(knots[0]))
         high = -special.ndtri_exp(above + special.log_ndtr(-knots[-1]))
-        return self._quantile(np.where(below < 0, low, np.where(above < 0, high, z)))
+        z = np.where(below < 0, low, np.where(above < 0, high, z))
+        return self._quantile(z).reshape(shape)
 
     def median(self):
         """Recalibrated median.

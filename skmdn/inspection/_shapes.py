@@ -24,7 +24,7 @@ def points_of(row, n_points, include=()):
     low, high = row.ppf(0.002).item(), row.ppf(0.998).item()
     levels = (np.arange(n_points) + 0.5) / n_points
     include = np.ravel(include)
-    concentrated = np.concatenate([row.ppf(levels[None, :])[0], include])
+    concentrated = np.concatenate([row.ppf(levels)[0], include])
     low, high = np.min(include, initial=low), np.max(include, initial=high)
     return np.unique(np.concatenate([np.linspace(low, high, n_points), concentrated]))
 
