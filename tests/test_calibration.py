@@ -260,7 +260,8 @@ def test_around_and_inside_other_estimators():
     assert model.score(frame, y) == model.estimator_.score(frame, y)
     outer = make_pipeline("passthrough", model).fit(frame, y)
     expected = metrics.coverage_score(y, predict_dist(outer, frame), 0.9)
-    assert metrics.make_coverage_scorer(0.9)(outer, frame, y) == expected
+    actual = metrics.make_coverage_scorer(0.9)(outer, frame, y)
+    assert actual == pytest.approx(expected, rel=1e-12)
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(
         copy.predict_dist(frame).interval(0.9), model.predict_dist(frame).interval(0.9)
