@@ -4,12 +4,21 @@
 import numpy as np
 from scipy import special
 
-from skmdn._distribution.checks import check_levels, check_open_unit, new_generator
+from skmdn._distribution.checks import (
+    check_integer,
+    check_levels,
+    check_open_unit,
+    new_generator,
+)
 from skmdn.calibration._scores import conformal_quantile, normal_scores
 
 # Regions of less mass are enlarged. Those of more become the whole line: their mass is
 # not exact enough.
 _LEAST_MASS, _GREATEST_MASS = 1e-9, 1 - 1e-9
+# The normal cdf there is just above the smallest number of full precision.
+_END = 37.5
+# What a density would be needed for.
+_OF_DENSITIES = ("pdf", "logpdf", "modes", "entropy", "mean", "std", "weights", "means")
 
 
 class ConformalDistribution:
@@ -24,7 +33,7 @@ class ConformalDistribution:
     scores : dict of ndarray
         ``"normal"``: the PIT values of the calibration rows as quantiles of the normal
         distribution; ``"hpd"``: the mass that is less dense than their targets;
-        ``"weight"``: their weights.
+        ``"weight"``: their weights; ``"unit"``: the weight of a new row.
 
     Notes
     -----
@@ -41,7 +50,8 @@ class ConformalDistribution:
     and rows, not for every input. For `hdr` the rank is that of the highest-density
     region [2]_.
 
-    Unequal weights are read as the ratio of the densities of new and calibration inputs
+    Weights that are whole multiples of the smallest count rows: one of weight 2 is two
+    rows. Others are read as the ratio of the densities of new and calibration inputs
     [3]_, and the unknown weight of a new row as the largest one that was seen.
 
     References
@@ -114,7 +124,8 @@ class ConformalDistribution:
         Parameters
         ----------
         q : array-like
-            As for ``MixtureDistribution.ppf``.
+            As for ``MixtureDistribution.ppf``: a number, levels for every row (m,), or
+            one level a row (n_samples, 1).
 
         Returns
         -------
@@ -126,15 +137,7 @@ class ConformalDistribution:
             If `q` has another shape or leaves [0, 1].
         """
         q, shape = check_levels("q", q, len(self))
-        knots, levels = self._curve()
-        with np.errstate(divide="ignore"):  # the logarithm of a level of 0 or 1
-            below = np.log(np.minimum(q / levels[0], 1))
-            above = np.log(np.minimum((1 - q) / (1 - levels[-1]), 1))
-        z = np.interp(q, levels, knots)
-        low = special.ndtri_exp(below + special.log_ndtr(knots[0]))
-        high = -special.ndtri_exp(above + special.log_ndtr(-knots[-1]))
-        z = np.where(below < 0, low, np.where(above < 0, high, z))
-        return self._quantile(z).reshape(shape)
+        return self._quantile(self._score(q)).reshape(shape)
 
     def median(self):
         """Recalibrated median.
@@ -150,12 +153,13 @@ class ConformalDistribution:
 
         Parameters
         ----------
-        coverage : float, default=0.9
-            In (0, 1). Each tail outside has at most half of the rest.
+        coverage : float or array-like, default=0.9
+            In (0, 1); shapes as for ``MixtureDistribution.interval``. Each tail outside
+            has at most half of the rest.
 
         Returns
         -------
-        lower, upper : ndarray of shape (n_samples,)
+        lower, upper : ndarray of shape (n_samples,) for a number, else (n_samples, m)
             Infinite where there are too few calibration rows for this coverage: fewer
             than about ``2 / (1 - coverage)``.
 
@@ -164,11 +168,12 @@ class ConformalDistribution:
         ValueError
             If `coverage` is not in (0, 1).
         """
-        level = (1 + check_open_unit("coverage", coverage)) / 2
-        knots, weight = self.scores["normal"], self.scores["weight"]
-        upper = conformal_quantile(knots, weight, level)
-        lower = -conformal_quantile(-knots, weight, level)
-        return self._quantile(lower), self._quantile(upper)
+        coverage, shape = check_levels("coverage", coverage, len(self), inside=True)
+        level, knots = (1 + coverage) / 2, self.scores["normal"]
+        upper = conformal_quantile(knots, *self._weights(), level)
+        lower = -conformal_quantile(-knots, *self._weights(), level)
+        lower, upper = self._quantile(lower), self._quantile(upper)
+        return lower.reshape(shape), upper.reshape(shape)
 
     def hdr(self, coverage=0.9):
         """Highest-density regions that hold a new target with this probability.
@@ -191,12 +196,20 @@ class ConformalDistribution:
             If `coverage` is not in (0, 1).
         """
         coverage = check_open_unit("coverage", coverage)
-        scores, weight = self.scores["hpd"], self.scores["weight"]
         # A region of the mass that is denser than the least dense row it must include.
-        mass = 1 + conformal_quantile(-scores, weight, coverage)
+        mass = 1 + conformal_quantile(-self.scores["hpd"], *self._weights(), coverage)
         if mass > _GREATEST_MASS:
             return [np.array([[-np.inf, np.inf]]) for _ in range(len(self))]
         return self.base.hdr(max(mass, _LEAST_MASS))
+
+    def mode(self):
+        """Where the density of the model is greatest: calibration leaves it there.
+
+        Returns
+        -------
+        mode : ndarray of shape (n_samples,)
+        """
+        return self.base.mode()
 
     def sample(self, n_samples=None, random_state=None):
         """Draw from the recalibrated distributions.
@@ -211,20 +224,68 @@ class ConformalDistribution:
         Returns
         -------
         samples : ndarray of shape (n_rows,) or (n_rows, n_samples)
+            Always finite. Where calibration rows lay so far out that the model's cdf
+            there is 0 or 1 in float64, nobody knows how far the next one lies: `ppf`
+            says infinity, and the draw is where the model leaves a probability of
+            4.6e-308, 37.5 standard deviations out for a Gaussian.
         """
-        rng = new_generator(random_state)
-        shape = (len(self), 1 if n_samples is None else n_samples)
-        draws = self.ppf(rng.uniform(size=shape))
+        n_draws = 1 if n_samples is None else check_integer("n_samples", n_samples, 0)
+        q = new_generator(random_state).uniform(size=(len(self), n_draws))
+        draws = self._quantile(np.clip(self._score(q), -_END, _END))
         return draws[:, 0] if n_samples is None else draws
 
+    def affine(self, scale, shift=0.0):
+        """Distribution of ``scale * Y + shift``, as `TransformedTargetRegressor` needs.
+
+        Parameters
+        ----------
+        scale : float
+            Not 0; may be negative.
+        shift : float, default=0.0
+            In the units of the result.
+
+        Returns
+        -------
+        dist : ConformalDistribution
+        """
+        base, scores = self.base.affine(scale, shift), self.scores
+        if np.all(np.asarray(scale) < 0):  # What was below is above.
+            scores = scores | {"normal": -scores["normal"]}
+        return ConformalDistribution(base, scores)
+
+    def __getattr__(self, name):
+        """Say why there is no density."""
+        if name in _OF_DENSITIES:
+            raise AttributeError(
+                f"ConformalDistribution has no {name}: recalibrated by ranks, it has "
+                "cdf, ppf, interval, hdr and sample, but no density: that of the model "
+                f"is dist.base.{name}."
+            )
+        raise AttributeError(f"ConformalDistribution has no attribute {name!r}.")
+
+    def _weights(self):
+        return self.scores["weight"], self.scores["unit"]
+
     def _curve(self):
-        """Points of R: sorted normal scores, and what the cdf is there."""
-        order = np.argsort(self.scores["normal"], kind="stable")
-        weight = self.scores["weight"][order]
+        """Points of R: distinct normal scores, and what the cdf is there."""
+        knots, place = np.unique(self.scores["normal"], return_inverse=True)
+        weight, unit = self._weights()
+        weight = np.bincount(place, weights=weight)
         # The middle between the shares counted from below and from above, one of which
         # includes the weight of the new row: i / (n + 1) for equal weights.
-        reached = np.cumsum(weight) - (weight - weight.max()) / 2
-        return self.scores["normal"][order], reached / (weight.sum() + weight.max())
+        reached = np.cumsum(weight) - (weight - unit) / 2
+        return knots, reached / (weight.sum() + unit)
+
+    def _score(self, q):
+        """Turn levels of R into normal scores."""
+        knots, levels = self._curve()
+        with np.errstate(divide="ignore"):  # the logarithm of a level of 0 or 1
+            below = np.log(np.minimum(q / levels[0], 1))
+            above = np.log(np.minimum((1 - q) / (1 - levels[-1]), 1))
+        z = np.interp(q, levels, knots)
+        low = special.ndtri_exp(below + special.log_ndtr(knots[0]))
+        high = -special.ndtri_exp(above + special.log_ndtr(-knots[-1]))
+        return np.where(below < 0, low, np.where(above < 0, high, z))
 
     def _quantile(self, z):
         """Turn normal scores into targets; from the nearer tail, to keep precision."""

@@ -5,19 +5,27 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, column_or_1d, get_tags
+from sklearn.utils import (
+    check_array,
+    column_or_1d,
+    get_tags,
+    indexable,
+)
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
     process_routing,
 )
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skmdn._distribution.checks import check_open_unit
+from skmdn._distribution.checks import check_open_unit, new_generator
+from skmdn._output_types import check_output_type, summarise
 from skmdn._predict_dist import predict_dist
+from skmdn._sklearn import take_rows
 from skmdn.calibration._conformal import ConformalDistribution
+from skmdn.calibration._rows import hold_out, rows_to_fit, weights_to_fit
 from skmdn.calibration._scores import hpd_scores, normal_scores
+from skmdn.metrics import log_likelihood_scorer
 from skmdn.metrics._checks import check_rows, normalised_weight
 
 
@@ -34,6 +42,29 @@ def _one_column(y):
             "single one."
         )
     return column_or_1d(y, warn=True)
+
+
+def _name_of_weights(estimator):
+    """Name under which `fit` takes the weights: those of a pipeline's last step.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    inner, prefix = estimator, ""
+    while not has_fit_parameter(inner, "sample_weight"):
+        if hasattr(inner, "steps"):
+            name, inner = inner.steps[-1]
+            prefix += f"{name}__"
+            continue
+        inner = getattr(inner, "estimator", getattr(inner, "regressor", None))
+        if inner is None:
+            raise ValueError(
+                f"sample_weight is given, but {type(estimator).__name__} holds no "
+                "estimator whose fit takes one."
+            )
+    return f"{prefix}sample_weight"
 
 
 class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
@@ -59,7 +90,7 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     estimator_ : estimator instance
         The fitted estimator.
     n_calibration_rows_ : int
-        Rows of positive weight that were used to calibrate.
+        Rows that were used to calibrate; one of weight 2 counts as two.
     n_features_in_ : int
         Number of inputs, where the estimator knows it.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -105,7 +136,9 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, for the estimator and for calibration.
+            Weights of the rows, for calibration and for the estimator, in a pipeline
+            its last step; with metadata routing for whoever asks. A row of weight 2 is
+            two rows, also when rows are drawn.
 
         Returns
         -------
@@ -114,48 +147,53 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there are several outputs, `calibration_fraction` is not in (0, 1), or
-            the data are not what the estimator accepts.
+            If there are several outputs, `calibration_fraction` is not in (0, 1), the
+            estimator takes no weights but there are some, or the data are not what the
+            estimator accepts.
         TypeError
             If the estimator gives no distributions.
         """
-        y = _one_column(y)
+        X, y = indexable(X, _one_column(y))
         fraction = check_open_unit("calibration_fraction", self.calibration_fraction)
-        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-        if isinstance(self.estimator, FrozenEstimator):
-            self.estimator_, held_out = self.estimator.estimator, (X, y, weight)
+        is_fitted = isinstance(self.estimator, FrozenEstimator)
+        rng = new_generator(self.random_state)
+        weight = normalised_weight(sample_weight, len(y))
+        shares = hold_out(X, y, weight, 1 if is_fitted else fraction, rng)
+        if is_fitted:
+            self.estimator_ = self.estimator.estimator
+        elif sample_weight is None:
+            rows = rows_to_fit(shares)
+            self.estimator_ = clone(self.estimator).fit(take_rows(X, rows), y[rows])
         else:
-            parts = train_test_split(
-                X, y, weight, test_size=fraction, random_state=self.random_state
+            rows, weight = weights_to_fit(shares, np.asarray(sample_weight))
+            weights = dict.fromkeys(self._names_of_weights(sample_weight), weight)
+            self.estimator_ = clone(self.estimator).fit(
+                take_rows(X, rows), y[rows], **weights
             )
-            held_out = parts[1::2]
-            fit_params = self._fit_params(sample_weight, parts[4])
-            self.estimator_ = clone(self.estimator).fit(*parts[:4:2], **fit_params)
-        self._calibrate(*held_out)
+        self._calibrate(X, y, shares)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
         return self
 
-    def _fit_params(self, sample_weight, training_weight):
-        """Weights of the training rows, under the name the estimator asks for."""
-        if sample_weight is None:
-            return {}
+    def _names_of_weights(self, sample_weight):
+        """Names under which the estimator asks for the weights of the rows."""
         if not get_config()["enable_metadata_routing"]:
-            return {"sample_weight": training_weight}
+            return [_name_of_weights(self.estimator)]
         routed = process_routing(self, "fit", sample_weight=sample_weight)
-        return dict.fromkeys(routed.estimator.fit, training_weight)
+        return list(routed.estimator.fit)
 
-    def _calibrate(self, X, y, sample_weight):
-        weight = normalised_weight(sample_weight, len(y))
-        dist = predict_dist(self.estimator_, X)
-        y = check_rows(y, dist, "isf")
-        dist, y, weight = dist[weight > 0], y[weight > 0], weight[weight > 0]
-        self.n_calibration_rows_ = len(y)
+    def _calibrate(self, X, y, shares):
+        used = shares.weight > 0
+        rows = shares.first[used]
+        dist = predict_dist(self.estimator_, take_rows(X, rows))
+        y = check_rows(y[rows], dist, "isf")
+        self.n_calibration_rows_ = shares.n_rows
         self._scores = {
             "normal": normal_scores(dist, y),
             "hpd": hpd_scores(dist, y),
-            "weight": weight,
+            "weight": shares.weight[used],
+            "unit": shares.unit,
         }
 
     def predict_dist(self, X):
@@ -173,23 +211,41 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return ConformalDistribution(predict_dist(self.estimator_, X), self._scores)
 
-    def predict(self, X):
-        """Predict as the estimator does; calibration does not change the mean.
+    def predict(self, X, *, output_type="mean", quantiles=None):
+        """Predict the mean, or another summary, of the conditional distribution.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Inputs.
+        output_type : {"mean", "median", "mode", "quantiles", "full"}, default="mean"
+            "mean" is what the estimator predicts, and "mode" where its density is
+            greatest: calibration changes neither. "median" and "quantiles" are
+            recalibrated. "full" is what `predict_dist` returns.
+        quantiles : array-like of shape (n_quantiles,), default=None
+            Levels in (0, 1), for ``output_type="quantiles"``. None: 0.1, 0.2, ..., 0.9.
 
         Returns
         -------
-        y_pred : ndarray of shape (n_samples,)
+        prediction : ndarray of shape (n_samples,), or ConformalDistribution
+            (n_samples, n_quantiles) for quantiles.
+
+        Raises
+        ------
+        ValueError
+            If `output_type` is none of these, or does not go with `quantiles`.
         """
         check_is_fitted(self)
-        return self.estimator_.predict(X)
+        levels = check_output_type(output_type, quantiles, 1)
+        if output_type == "mean":
+            return self.estimator_.predict(X)
+        dist = self.predict_dist(X)
+        return dist if output_type == "full" else summarise(dist, output_type, levels)
 
     def score(self, X, y, sample_weight=None):
-        """Score of the estimator; a calibrated distribution has no likelihood.
+        """Mean log-likelihood of the estimator, in nats: greater is better.
+
+        That of its own distributions: a recalibrated one has no likelihood.
 
         Parameters
         ----------
@@ -205,8 +261,7 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         score : float
         """
         check_is_fitted(self)
-        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return self.estimator_.score(X, y, **weights)
+        return log_likelihood_scorer(self.estimator_, X, y, sample_weight=sample_weight)
 
     def get_metadata_routing(self):
         """Tell scikit-learn which metadata this estimator asks for and passes on.

@@ -22,15 +22,16 @@ def normal_scores(dist, y):
     return np.clip(np.where(lower < 0, lower, upper), -_FARTHEST, _FARTHEST)
 
 
-def conformal_quantile(scores, weight, level):
+def conformal_quantile(scores, weight, unit, level):
     """Smallest calibration score that a new score exceeds with at most 1 - `level`.
 
     For equal weights that of rank ``ceil((n + 1) * level)``; infinite beyond the last.
+    `unit` is the weight of the new row.
     """
     order = np.argsort(scores, kind="stable")
-    reached = np.cumsum(weight[order]) / (weight.sum() + weight.max())
+    reached = np.cumsum(weight[order]) / (weight.sum() + unit)
     rank = np.searchsorted(reached, level - _ROUNDING)
-    return scores[order[rank]] if rank < len(scores) else np.inf
+    return np.append(scores[order], np.inf)[rank]
 
 
 def hpd_scores(dist, y):
