@@ -11,6 +11,7 @@ from sklearn.model_selection import check_cv
 from skmdn._blend import Blend, clearly_best, stacking_weights
 from skmdn._fitting import start_model, training_options, unscaled_curves
 from skmdn._holdout import count_units, divide, hold_out_folds, hold_out_part
+from skmdn._kernels.team import new_stop
 from skmdn._model import Model
 from skmdn._scaling import merge_duplicates
 from skmdn._training import State, train
@@ -151,7 +152,7 @@ def unshared(folds, sample_weight):
     return float(np.mean(pairs) / sample_weight.sum())
 
 
-def _fit(estimator, split, seed, n_jobs):
+def _fit(estimator, split, seed, n_jobs, stop):
     """Fit a network to the training rows; stop by the held-out rows."""
     training, held_out = (part[:3] for part in split)
     rng = np.random.RandomState(seed)
@@ -166,6 +167,7 @@ def _fit(estimator, split, seed, n_jobs):
         options._replace(n_jobs=n_jobs),
         state,
         rng,
+        stop=stop,
     )
     fitted = model._replace(params=state.params)
     curves = unscaled_curves(model, history.loss_curve, history.validation_scores)
@@ -186,14 +188,19 @@ def _fold(trials, split):
 
 def _run_tasks(tasks, n_jobs, progress):
     """Call ``_fit(*task)`` for all tasks in `n_jobs` threads; keep their order."""
-    inner = max(1, n_jobs // max(1, len(tasks)))
+    inner, stop = max(1, n_jobs // max(1, len(tasks))), new_stop()
 
     def run(task):
-        trial = _fit(*task, inner)
+        trial = _fit(*task, inner, stop)
         progress()
         return trial
 
     if n_jobs == 1 or len(tasks) < 2:
         return [run(task) for task in tasks]
     with ThreadPoolExecutor(min(n_jobs, len(tasks))) as executor:
-        return list(executor.map(run, tasks))
+        try:
+            return list(executor.map(run, tasks))
+        except BaseException:
+            stop[0] = 1  # Ctrl-C, or an error in one of them, ends them all.
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise

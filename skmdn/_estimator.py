@@ -29,6 +29,7 @@ from skmdn._sklearn import (
     StrOptions,
     check_table,
     fit_context,
+    fitted_by_another,
 )
 from skmdn._training import State, train
 from skmdn._watch import Watch
@@ -278,7 +279,9 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         warn_if_discrete(*rows[1:])
         training, validation = hold_out(self, rows, table, X_val, y_val, rng)
         model = start_model(self, training, previous, rng)
-        options = training_options(self, model, n=len(rows[0]))._replace(widen=True)
+        options = training_options(self, model, n=len(rows[0]))._replace(
+            widen=True, keep_interrupted=not fitted_by_another()
+        )
         state = State.start(model.params)
         describe = partial(fitted_attributes, self, table, model, previous is not None)
         with Watch(self, table, model, options.max_iter, describe) as watch:

@@ -56,11 +56,6 @@ class Network(NamedTuple):
         """Offsets of everything, see `skmdn._kernels.plan`."""
         return make_plan(*self[:4], self.n_estimators)
 
-    @property
-    def n_params(self):
-        """Length of the flat parameter vector, its padding included."""
-        return self.plan.n_params
-
     def initialise(self, head_bias, rng):
         """Draw the start of training.
 
@@ -126,6 +121,16 @@ class Network(NamedTuple):
         """Yield the part of every member's last bias that the log-scales have."""
         for _, bias in self._heads(params, self.plan):
             yield bias[self.component.log_scale_rows]
+
+    def widened(self, params, log_factor):
+        """Copy of the parameters for scales that are ``exp(log_factor)`` times wider.
+
+        But for their lower bounds: then the factor is smaller.
+        """
+        params = aligned_copy(params, params.dtype)
+        for log_scales in self.log_scale_biases(params):
+            log_scales += log_factor
+        return params
 
     def decay_mask(self):
         """1 where weight decay applies: the weights, not biases nor scaling vectors."""
@@ -203,9 +208,8 @@ class Network(NamedTuple):
         team = max(1, min(n_jobs, n))
         workspace = aligned(team * plan.workspace_size, np.float64)
         out = np.empty((plan.n_members, plan.n_head, n))
-        arguments = (*(plan, as_bins(view, np.float64), rows, members, workspace, out),)
-        kernel = make_raw_outputs(ACTIVATIONS[self.activation])
-        run_team(kernel, team, arguments)
+        arguments = (plan, as_bins(view, np.float64), rows, members, workspace, out)
+        _run_threads(make_raw_outputs(ACTIVATIONS[self.activation]), team, arguments)
         return out
 
 
@@ -249,16 +253,13 @@ def as_rows(X, Y, sample_weight, dtype):
     return Rows(*tables, order)
 
 
-def run_team(kernel, team, arguments, executor=None):
-    """Call ``kernel(thread, team, *arguments)`` in `team` threads; wait for all."""
-    if team == 1:
+def _run_threads(kernel, n_threads, arguments):
+    """Call ``kernel(thread, n_threads, *arguments)`` in all threads; wait for them."""
+    if n_threads == 1:
         return kernel(0, 1, *arguments)
-    if executor is None:
-        with ThreadPoolExecutor(team - 1) as executor:
-            return run_team(kernel, team, arguments, executor)
-    others = [executor.submit(kernel, t, team, *arguments) for t in range(1, team)]
-    try:
-        return kernel(0, team, *arguments)
-    finally:
-        for other in others:
-            other.result()
+    with ThreadPoolExecutor(n_threads) as executor:
+        calls = [
+            executor.submit(kernel, thread, n_threads, *arguments)
+            for thread in range(n_threads)
+        ]
+    return [call.result() for call in calls]

@@ -2,6 +2,7 @@
 """The only imports of scikit-learn's private or version-dependent names."""
 
 import copy
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -40,11 +41,18 @@ __all__ = [
     "check_weights",
     "count_rows",
     "fit_context",
+    "fitted_by_another",
     "take_rows",
 ]
 
 # Squares of targets beyond this overflow float64.
 LARGEST_TARGET = 1e150
+
+# Modules through which the user's own call of `fit` comes to an estimator.
+_PASSING_ON = (
+    *("skmdn._estimator", "skmdn._sklearn", "sklearn.base", "sklearn.callback"),
+    *("sklearn.compose", "sklearn.pipeline", "sklearn.utils"),
+)
 
 
 class Table(NamedTuple):
@@ -187,6 +195,23 @@ def _as_columns(y):
             f"{LARGEST_TARGET:.0e} is possible in float64: change its unit."
         )
     return Y
+
+
+def fitted_by_another():
+    """Whether the fit that runs is one of several: of a search, an ensemble, ...
+
+    Such a loop must end at the first Ctrl-C, and goes on if one of its fits makes
+    nothing of it. No argument tells; the callers do: any module of joblib, or of
+    scikit-learn and this package but those that hand a single fit on.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__") or ""
+        if module.partition(".")[0] in ("joblib", "sklearn", "skmdn"):
+            if not any(f"{module}.".startswith(f"{name}.") for name in _PASSING_ON):
+                return True
+        frame = frame.f_back
+    return False
 
 
 class EpochCallbacks:

@@ -4,8 +4,8 @@
 One compiled call a thread and epoch; everything else happens between epochs.
 """
 
+import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +19,8 @@ from skmdn._kernels.epoch import Buffers, Parameters, Steps, make_train_epoch
 from skmdn._kernels.memory import aligned
 from skmdn._kernels.optimiser import CHUNK
 from skmdn._kernels.plan import BLOCK, n_groups
-from skmdn._kernels.team import CAN_YIELD, new_sync
-from skmdn._network import as_bins, as_rows, run_team
+from skmdn._kernels.team import CAN_YIELD, Team
+from skmdn._network import as_bins, as_rows
 
 _CLIP_NORM = 1.0  # bound of a member's gradient norm
 _BETA1, _BETA2 = 0.9, 0.999
@@ -33,6 +33,9 @@ _MOST_WIDENED, _OUTLIERS = 4.0, 0.005
 # p of `_Fit.widen`, by the log-likelihood of fresh rows: for 20 to 2000 training rows
 # it mostly gains 0.01 to 0.1 nats, and 90 % intervals cover 90 % in place of 87 %.
 _CHOSEN = 15.0
+# Operations, some hundredths of a second: the main thread only waits for what may take
+# longer, so that it sees signals. Handing over costs about 0.00005 s.
+_LONG = 1e9
 
 
 class Data(NamedTuple):
@@ -56,6 +59,7 @@ class Options(NamedTuple):
     n_jobs: int = 1
     constant_rate: bool = False  # partial_fit: no schedule
     widen: bool = False  # multiply the scales by what held-out rows ask for
+    keep_interrupted: bool = False  # Ctrl-C ends training and not the program
 
 
 class State:
@@ -85,16 +89,24 @@ class History(NamedTuple):
 
     loss_curve: list
     validation_scores: list
-    best_epoch: int
+    best_epoch: int  # 0: the start
     best_score: float | None  # of the validation rows, under the kept parameters
-    n_iter: int
-    interrupted: bool
+    log_widening: float  # logarithm of what all scales were multiplied by afterwards
+    interrupted: bool = False
+
+
+class _Course:
+    """A training so far; `best` holds the best parameters."""
+
+    def __init__(self, params):
+        self.losses, self.scores = [], []
+        self.best, self.best_epoch, self.best_score = params.copy(), 0, None
 
 
 class _Fit:
     """The compiled view of one fit: data, buffers and kernels."""
 
-    def __init__(self, network, view, data, validation, options, state):
+    def __init__(self, network, view, data, validation, options, state, stop=None):
         self.network, self.options, self.state = network, options, state
         self.dtype = dtype = state.params.dtype
         self.plan = plan = network.plan
@@ -110,7 +122,8 @@ class _Fit:
         self.n_blocks = -(-batch // BLOCK)
         groups = n_groups(self.n_blocks, plan.n_members)
         shares = max(groups, plan.n_members)
-        self.team = min(options.n_jobs, shares) if CAN_YIELD else 1
+        self.size = min(options.n_jobs, shares) if CAN_YIELD else 1
+        self.team = self.new_team(stop)
         self.train_epoch = make_train_epoch(
             network.component.log_likelihood_gradient,
             ACTIVATIONS[network.activation],
@@ -133,7 +146,7 @@ class _Fit:
         )
         widest = int(plan.layers[:, :4].max())
         self.buffers = Buffers(
-            aligned(self.team * plan.workspace_size, dtype),
+            aligned(self.size * plan.workspace_size, dtype),
             aligned(groups * size, dtype),
             np.zeros((plan.n_members, n_chunks)),
             np.zeros(plan.n_members, dtype=dtype),
@@ -141,7 +154,28 @@ class _Fit:
             np.zeros(widest, dtype=dtype),
             np.zeros((plan.n_members, len(self.validation.weight) - 1), dtype=dtype),
         )
-        self.sync = new_sync()
+
+    @property
+    def is_validated(self):
+        """Whether there are validation rows."""
+        return len(self.validation.order) > 0
+
+    @property
+    def is_long(self):
+        """Whether an epoch may take longer than a signal should wait."""
+        n_products = 6 * self.n + 2 * len(self.validation.order)
+        return n_products * self.plan.n_members * self.plan.member_size > _LONG
+
+    def new_team(self, stop=None):
+        """Threads for the kernel."""
+        in_main = threading.current_thread() is threading.main_thread()
+        return Team(self.size, in_main and self.is_long, stop)
+
+    def compile(self):
+        """Run the kernel on nothing: compiled here, a signal ends the compilation."""
+        nothing = self.validation._replace(order=self.validation.order[:0])
+        arguments = self._arguments(self._no_steps(), nothing)
+        self.train_epoch(0, 1, self.team.sync, self.team.stop, *arguments)
 
     def steps(self, epoch, rate_factor, rng):
         """Shuffle the rows and evaluate the schedules for every step of an epoch."""
@@ -167,20 +201,23 @@ class _Fit:
             rng.randint(0, 2**32, n_steps, dtype=np.uint32),
         )
 
-    def run_epoch(self, epoch, rate_factor, rng, executor):
+    def _no_steps(self):
+        kinds = (np.int64, *[self.dtype] * 4, np.uint32)
+        return Steps(*(np.empty(0, dtype=kind) for kind in kinds))
+
+    def _arguments(self, step, validation):
+        data = (self.plan, self.bins, self.floor, self.rows, validation)
+        return (*data, step, self.parameters, self.buffers, _CLIP_NORM)
+
+    def run_epoch(self, epoch, rate_factor, rng):
         """Train for one epoch; return its mean loss and whether all was finite."""
         step = self.steps(epoch, rate_factor, rng)
-        skipped = self._run(step, executor)
+        skipped = self.team.run(
+            self.train_epoch, *self._arguments(step, self.validation)
+        )
         counts = 1.0 / step.scale.astype(np.float64)
         losses = self.buffers.losses.sum(axis=0) / self.plan.n_members
         return float(np.average(losses, weights=counts)), skipped == 0
-
-    def _run(self, step, executor=None):
-        arguments = (
-            *(self.sync, self.plan, self.bins, self.floor, self.rows),
-            *(self.validation, step, self.parameters, self.buffers, _CLIP_NORM),
-        )
-        return run_team(self.train_epoch, self.team, arguments, executor)
 
     def set_params(self, params):
         """Go on from these parameters."""
@@ -190,8 +227,9 @@ class _Fit:
     def judge(self, params):
         """Set parameters and evaluate the log-densities of the validation rows."""
         self.set_params(params)
-        kinds = (np.int64, *[self.dtype] * 4, np.uint32)
-        self._run(Steps(*(np.empty(0, dtype=kind) for kind in kinds)))
+        self.team.run(
+            self.train_epoch, *self._arguments(self._no_steps(), self.validation)
+        )
         return self.validation_logpdf()
 
     def validation_logpdf(self):
@@ -200,9 +238,21 @@ class _Fit:
         return logsumexp(out, axis=0) - np.log(len(out))
 
     def validation_score(self):
-        """Weighted mean log-likelihood of the validation rows."""
+        """Weighted mean log-likelihood of the validation rows; None without such."""
+        if not self.is_validated:
+            return None
         weights = self.validation.weight[:-1]
-        return float(np.average(self.validation_logpdf(), weights=weights))
+        score = float(np.average(self.validation_logpdf(), weights=weights))
+        return -np.inf if np.isnan(score) else score
+
+    def finish(self, course, widen):
+        """Return to the best parameters, widen their scales, and say how it went."""
+        self.set_params(course.best)
+        score, log_widening = course.best_score, 0.0
+        if widen and self.is_validated:
+            score, log_widening = self.widen()
+        curves = course.losses, course.scores
+        return History(*curves, course.best_epoch, score, log_widening)
 
     def widen(self):
         """Multiply all scales by the factor that makes held-out rows most likely.
@@ -215,18 +265,19 @@ class _Fit:
         parameters had been fitted to them. The variance therefore grows by 1 + p / n,
         in the manner of the final prediction error (Akaike 1969, Fitting Autoregressive
         Models for Prediction).
+
+        Returns
+        -------
+        score : float
+            Of the validation rows.
+        log_factor : float
         """
         start, weights = self.state.params.copy(), self.validation.weight[:-1]
         outlying = cauchy.logpdf(self.validation.Y[:-1].astype(float)).sum(axis=1)
 
-        def params(log_factor):
-            widened = start.copy()
-            for log_scales in self.network.log_scale_biases(widened):
-                log_scales += log_factor
-            return widened
-
         def loss(log_factor):
-            logpdf = self.judge(params(log_factor)) + np.log1p(-_OUTLIERS)
+            widened = self.network.widened(start, log_factor)
+            logpdf = self.judge(widened) + np.log1p(-_OUTLIERS)
             bounded = np.logaddexp(logpdf, outlying + np.log(_OUTLIERS))
             return -np.average(bounded, weights=weights)
 
@@ -236,8 +287,9 @@ class _Fit:
         )
         log_factor = found.x if found.fun < loss(0.0) else 0.0
         n_effective = weights.sum() ** 2 / (weights**2).sum()  # Kish 1965
-        self.judge(params(log_factor + 0.5 * np.log1p(_CHOSEN / n_effective)))
-        return self.validation_score()
+        log_factor += 0.5 * np.log1p(_CHOSEN / n_effective)
+        self.judge(self.network.widened(start, log_factor))
+        return self.validation_score(), float(log_factor)
 
 
 def _as_rows(data, dtype):
@@ -248,7 +300,9 @@ def _as_rows(data, dtype):
     return as_rows(data.X, Y, weight, dtype)
 
 
-def train(network, view, data, validation, options, state, rng, on_epoch=None):
+def train(
+    network, view, data, validation, options, state, rng, on_epoch=None, stop=None
+):
     """Train for `options.max_iter` epochs or until stopped.
 
     Parameters
@@ -265,51 +319,68 @@ def train(network, view, data, validation, options, state, rng, on_epoch=None):
     rng : numpy.random.RandomState
     on_epoch : callable or None
         Called with an `Epoch` after each; a true answer stops.
+    stop : ndarray or None
+        From `new_stop`: set to 1 in any thread, it ends this and all other trainings
+        that share it by a KeyboardInterrupt, within a block of rows.
 
     Returns
     -------
     history : History
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Before the end of the first epoch, or without `options.keep_interrupted`.
     """
-    fit = _Fit(network, view, data, validation, options, state)
-    losses, scores = [], []
-    best, best_epoch, best_score = state.params.copy(), 0, -np.inf
-    rate_factor, interrupted = 1.0, False
-    executor = ThreadPoolExecutor(options.n_jobs - 1) if options.n_jobs > 1 else None
+    fit = _Fit(network, view, data, validation, options, state, stop)
+    course = _Course(state.params)
     try:
-        for epoch in range(options.max_iter):
-            loss, finite = fit.run_epoch(epoch, rate_factor, rng, executor)
-            if not finite:
-                # Roll back to the best parameters and go on with a smaller step.
-                rate_factor /= 2
-                fit.set_params(best)
-                state.m[:], state.v[:] = 0, 0
-            losses.append(loss)
-            score = None if validation is None else fit.validation_score()
-            if score is not None:
-                scores.append(score)
-            if validation is None or score > best_score:
-                best_epoch, best_score = epoch + 1, score
-                best[:] = state.params
-            if on_epoch is not None and on_epoch(
-                Epoch(epoch + 1, loss, score, state.params)
-            ):
-                break
-            patience = options.n_iter_no_change
-            if score is not None and patience and epoch + 1 - best_epoch >= patience:
-                break
+        with fit.team:
+            fit.compile()
+            _run_epochs(fit, course, rng, on_epoch)
+            return fit.finish(course, options.widen)
     except KeyboardInterrupt:
-        interrupted = True
-        warnings.warn(
-            "Training was interrupted; the best parameters so far are kept.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    finally:
-        if executor is not None:
-            executor.shutdown()
-    fit.set_params(best)
-    if not scores:
-        best_score = None
-    elif options.widen:
-        best_score = fit.widen()
-    return History(losses, scores, best_epoch, best_score, len(losses), interrupted)
+        if not options.keep_interrupted or not course.losses:
+            raise
+    fit.team.close()  # Again: another signal may have come while the threads ended.
+    warnings.warn(
+        "Training was interrupted; the best parameters so far are kept.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
+    fit.team = fit.new_team()
+    with fit.team:
+        history = fit.finish(course, options.widen and not fit.is_long)
+    return history._replace(interrupted=True)
+
+
+def _run_epochs(fit, course, rng, on_epoch):
+    """Train until the last epoch, or until it is no use, or until somebody stops it."""
+    options, state = fit.options, fit.state
+    rate_factor = 1.0
+    if fit.is_validated:
+        # The start is a candidate too: training can make it worse, above all if it is
+        # where an earlier training ended.
+        fit.judge(state.params)
+        course.best_score = fit.validation_score()
+    for epoch in range(1, options.max_iter + 1):
+        loss, finite = fit.run_epoch(epoch - 1, rate_factor, rng)
+        if finite:
+            score = fit.validation_score()
+        else:
+            # Roll back to the best parameters and go on with a smaller step.
+            rate_factor /= 2
+            fit.set_params(course.best)
+            state.m[:], state.v[:] = 0, 0
+            score = course.best_score
+        course.losses.append(loss)
+        if fit.is_validated:
+            course.scores.append(score)
+        if not fit.is_validated or score > course.best_score:
+            course.best_epoch, course.best_score = epoch, score
+            course.best[:] = state.params
+        if on_epoch is not None and on_epoch(Epoch(epoch, loss, score, state.params)):
+            break
+        patience = options.n_iter_no_change
+        if fit.is_validated and patience and epoch - course.best_epoch >= patience:
+            break

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skmdn import _training
 from skmdn._components import COMPONENTS
 from skmdn._kernels.activations import ACTIVATIONS
+from skmdn._kernels.team import new_stop
 from skmdn._network import Network, aligned_copy
 from skmdn._scaling import InputView
 from skmdn._training import Data, Options, State, train
@@ -106,7 +107,7 @@ class Problem:
             self.options(learning_rate_init=0.0),
             state,
         )
-        loss, finite = fit.run_epoch(0, 1.0, np.random.RandomState(0), None)
+        loss, finite = fit.run_epoch(0, 1.0, np.random.RandomState(0))
         assert finite
         members = self.network.n_estimators
         if members > 1:
@@ -252,7 +253,7 @@ def test_early_stopping_restores_the_best_epoch():
     problem = Problem(n=60)
     seen = []
     state = State.start(problem.params.copy())
-    options = problem.options(max_iter=40, learning_rate_init=0.3, n_iter_no_change=5)
+    options = problem.options(max_iter=40, learning_rate_init=0.1, n_iter_no_change=5)
     history = train(
         problem.network, problem.view, problem.data, problem.data, options, state,
         np.random.RandomState(0), lambda epoch: seen.append(epoch.params.copy()),
@@ -260,7 +261,7 @@ def test_early_stopping_restores_the_best_epoch():
     best = int(np.argmax(history.validation_scores))
     assert history.best_epoch == best + 1
     np.testing.assert_array_equal(state.params, seen[best])
-    assert history.n_iter in (best + 1 + 5, 40)
+    assert len(history.loss_curve) in (best + 1 + 5, 40)
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -318,7 +319,7 @@ def test_a_true_answer_stops():
         problem.options(max_iter=50), state, np.random.RandomState(0),
         lambda epoch: epoch.epoch == 3,
     )  # fmt: skip
-    assert history.n_iter == 3
+    assert len(history.loss_curve) == 3
 
 
 @pytest.mark.skipif(
@@ -339,14 +340,94 @@ def test_interrupt_keeps_the_best_parameters():
         with pytest.warns(ConvergenceWarning, match="interrupted"):
             history = train(
                 problem.network, problem.view, problem.data, problem.data,
-                problem.options(max_iter=50), state, np.random.RandomState(0),
-                interrupt,
+                problem.options(max_iter=50, keep_interrupted=True), state,
+                np.random.RandomState(0), interrupt,
             )  # fmt: skip
     finally:
         signal.signal(signal.SIGINT, before)
     assert history.interrupted
-    assert history.n_iter == 4
+    assert len(history.loss_curve) == 4
     assert np.isfinite(state.params).all()
+
+
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_team_ends_when_one_of_it_is_interrupted(who, members):
+    """The other one waits at a barrier for ever otherwise."""
+    problem, before = Problem(n=200, members=members), threading.active_count()
+    options = problem.options(max_iter=3, n_jobs=2)
+    state = State.start(problem.params.copy())
+    fit = _training._Fit(
+        problem.network, problem.view, problem.data, problem.data, options, state
+    )
+    kernel, rng = fit.train_epoch, np.random.RandomState(0)
+
+    def interrupted(thread, *arguments):
+        if thread == who:
+            raise KeyboardInterrupt
+        return kernel(thread, *arguments)
+
+    def run():
+        with fit.team:
+            fit.run_epoch(0, 1.0, rng)
+            fit.train_epoch = interrupted
+            with pytest.raises(KeyboardInterrupt):
+                fit.run_epoch(1, 1.0, rng)
+            raise KeyboardInterrupt
+
+    def guarded():
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        ended.append(True)
+
+    ended = []
+    guard = threading.Thread(target=guarded, daemon=True)
+    guard.start()
+    guard.join(timeout=60)
+    assert ended == [True]
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_shared_cell_stops_trainings_in_other_threads(n_jobs):
+    problem, stop = Problem(n=200), new_stop()
+    epochs = []
+
+    def on_epoch(epoch):
+        epochs.append(epoch)
+        stop[0] = 1
+
+    def work():
+        state = State.start(problem.params.copy())
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                problem.network, problem.view, problem.data, problem.data,
+                problem.options(max_iter=50, n_jobs=n_jobs), state,
+                np.random.RandomState(0), on_epoch, stop,
+            )  # fmt: skip
+        epochs.append("ended")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(epochs) == 2
+    assert epochs[-1] == "ended"
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_long_epochs_run_apart_with_the_same_bits(n_jobs, monkeypatch):
+    problem, threads, states = Problem(n=200), [], []
+    for apart in (False, True):
+        monkeypatch.setattr(_training, "_LONG", 0.0 if apart else np.inf)
+        states.append(State.start(problem.params.copy()))
+        train(
+            problem.network, problem.view, problem.data, problem.data,
+            problem.options(max_iter=2, n_jobs=n_jobs), states[-1],
+            np.random.RandomState(0),
+            lambda epoch: threads.append(threading.active_count()),
+        )  # fmt: skip
+    np.testing.assert_array_equal(states[0].params, states[1].params)
+    assert threads[-1] == threads[0] + 1
 
 
 def test_non_finite_loss_rolls_back():
@@ -362,7 +443,7 @@ def test_non_finite_loss_rolls_back():
         problem.network, problem.view, problem.data, problem.data,
         problem.options(max_iter=6), state, np.random.RandomState(0), spoil,
     )  # fmt: skip
-    assert history.n_iter == 6
+    assert len(history.loss_curve) == 6
     assert np.isfinite(state.params).all()
     assert not np.array_equal(before, state.params)
     assert np.isfinite(history.validation_scores[-1])

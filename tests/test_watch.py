@@ -6,10 +6,14 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import make_pipeline
 
-from skmdn import MDNRegressor
+from skmdn import MDNRegressor, _training
 from skmdn._model import Model
 from skmdn._sklearn import HAS_CALLBACKS
 
@@ -86,6 +90,35 @@ def test_interrupt_keeps_the_best_so_far(table):
         mdn.fit(X, y)
     assert mdn.n_iter_ == 3
     assert np.isfinite(mdn.score(X, y))
+
+
+def test_interrupt_before_the_first_epoch_leaves_the_earlier_fit(
+    fitted, table, monkeypatch
+):
+    mdn, state = copy.deepcopy(fitted), pickle.dumps(vars(fitted))
+    monkeypatch.setattr(_training._Fit, "run_epoch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        mdn.fit(*table)
+    assert pickle.dumps(vars(mdn)) == state
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_interrupt_ends_loops_over_fits(table):
+    mdn = MDNRegressor(callback=interrupt, **QUICK)
+    for alone in (make_pipeline(mdn), TransformedTargetRegressor(mdn)):
+        with pytest.warns(ConvergenceWarning, match="interrupted"):
+            alone.fit(*table)
+    for loop in (
+        GridSearchCV(mdn, {"n_components": [1, 2]}),
+        MultiOutputRegressor(mdn),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            loop.fit(table[0], table[1][:, None])
+    with pytest.raises(KeyboardInterrupt):
+        cross_val_score(mdn, *table)
 
 
 def test_progress_bar(table, capsys):

@@ -29,7 +29,7 @@ from skmdn._kernels.optimiser import (
     unfold,
 )
 from skmdn._kernels.plan import BLOCK, DELTA
-from skmdn._kernels.team import barrier
+from skmdn._kernels.team import barrier, stopped
 from skmdn._kernels.vector import compact, flush_denormals, restore_denormals
 
 
@@ -114,13 +114,14 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
     """
 
     def train_epoch(
-        thread, team, sync, plan, view, floor, rows, validation, step, model, buffers,
-        clip,
+        thread, team, sync, stop, plan, view, floor, rows, validation, step, model,
+        buffers, clip,
     ):  # fmt: skip
         """Run the steps of an epoch as one thread of a team, then judge its end.
 
         Leaves the members' log-likelihoods of the validation rows in `buffers.logpdf`;
-        returns the number of skipped steps.
+        returns the number of skipped steps. Once `stop` is set, what it leaves means
+        nothing.
         """
         compact()
         state = flush_denormals()
@@ -142,6 +143,9 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
                     slot = m if has_members else group
                     first = group * n_blocks // n_groups
                     for block in range(first, (group + 1) * n_blocks // n_groups):
+                        if stopped(stop):
+                            restore_denormals(state)
+                            return skipped
                         if m == first_member or n_blocks > 1:
                             _load_view_of_step(ws, plan, view, rows, step, s, block)
                         forward(ws, plan, model.members, start, activation)
@@ -155,27 +159,29 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
                             ws, plan, model.members, start, buffers.zeros, gradient,
                             block > first,
                         )  # fmt: skip
-            barrier(sync, team)
+            barrier(sync, stop, team)
             sum_groups(
                 grads, n_groups, plan.n_members, plan.member_size,
                 buffers.squares, thread, team,
             )  # fmt: skip
-            barrier(sync, team)
+            barrier(sync, stop, team)
             finite = all_finite(buffers.squares)
             if finite and has_members:
-                unfold(plan, model, buffers, clip, thread, team, sync)
+                unfold(plan, model, buffers, clip, thread, team, sync, stop)
                 descend(model, model.gradient, 1.0, step, s, thread, team)
             elif finite:
                 factor = clip_factor(buffers.squares, 0, clip)
                 descend(model, grads, factor, step, s, thread, team)
             if not finite:
                 skipped += 1
-            barrier(sync, team)
+            barrier(sync, stop, team)
             if has_members:
                 fold(plan, model.params, model.members, thread, team)
-                barrier(sync, team)
+                barrier(sync, stop, team)
         n = validation.weight.shape[0] - 1
         for block in range(thread, validation.order.shape[0] // BLOCK, team):
+            if stopped(stop):
+                break
             _load_view_of_rows(ws, plan, view, validation, block)
             for m in range(plan.n_members):
                 forward(ws, plan, model.members, m * plan.member_size, activation)

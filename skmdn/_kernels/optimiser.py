@@ -212,11 +212,11 @@ def all_finite(squares):
 
 
 @helper
-def unfold(plan, model, buffers, clip, thread, team, sync):
+def unfold(plan, model, buffers, clip, thread, team, sync, stop):
     """Gradient of the parameter vector from the members' plain gradients, clipped."""
     for m in range(thread, plan.n_members, team):
         buffers.factors[m] = clip_factor(buffers.squares, m, clip)
-    barrier(sync, team)
+    barrier(sync, stop, team)
     grads = buffers.gradients
     _unfold_own(
         plan, model.params, grads, buffers.factors, model.gradient, thread, team
@@ -224,7 +224,7 @@ def unfold(plan, model, buffers, clip, thread, team, sync):
     _unfold_shared(
         plan, model.params, grads, buffers.factors, model.gradient, thread, team
     )
-    barrier(sync, team)
+    barrier(sync, stop, team)
 
 
 @helper
