@@ -321,7 +321,7 @@ def test_errors_name_the_culprit():
             getattr(ConformalMDNRegressor(Bad()), method)(X)
     dist = ConformalMDNRegressor(Bad()).fit(X, y).predict_dist(X)
     for bad in (0, 1, np.nan):
-        with pytest.raises(ValueError, match=r"coverage must (lie strictly|not be NaN)"):
+        with pytest.raises(ValueError, match=r"coverage must (lie|not be NaN)"):
             dist.interval(bad)
         with pytest.raises(ValueError, match="coverage must be a number strictly"):
             dist.hdr(bad)
