@@ -38,14 +38,15 @@ class Regions:
         """
         if self.n_outputs == 1:
             return highest_modes(self)
-        locations = [found[0] for found in self._modes_in_space()[0]]
+        locations = [found[0] for found in modes_in_space(self)[0]]
         return np.array(locations).reshape(len(self), self.n_outputs)
 
     def modes(self, *, return_mass=False):
         """All maxima of the density.
 
         One output: all sign changes of the derivative, to rounding. Several: what the
-        means of the components climb to, by mean shift and Newton's method [1]_.
+        means of the components climb to, by mean shift and Newton's method [1]_, and
+        points of the ridgelines of any two of the dozen densest components [2]_.
 
         Parameters
         ----------
@@ -66,6 +67,8 @@ class Regions:
         ----------
         .. [1] M. A. Carreira-Perpinan, "Mode-finding for mixtures of Gaussian
            distributions", IEEE Trans. Pattern Anal. Mach. Intell. 22, 2000.
+        .. [2] S. Ray and B. G. Lindsay, "The topography of multivariate normal
+           mixtures", Ann. Statist. 33, 2005.
 
         Examples
         --------
@@ -78,16 +81,8 @@ class Regions:
         if self.n_outputs == 1:
             found = modes_on_line(self)
         else:
-            found = self._modes_in_space()
+            found = modes_in_space(self)
         return found if return_mass else found[0]
-
-    def _modes_in_space(self):
-        scales = np.broadcast_to(self.scales, self.means.shape)
-        found = [
-            modes_in_space(*row)
-            for row in zip(self.weights, self.means, scales, strict=True)
-        ]
-        return tuple([row[part] for row in found] for part in range(3))
 
     def hdr(self, coverage=0.9):
         """Highest-density regions: the shortest that hold the coverage; one output.
