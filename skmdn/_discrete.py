@@ -15,6 +15,10 @@ from skmdn._scaling import TargetScaling, atom_spacing
 _FEWEST_ROWS = 200
 # Finer grids, in units of the targets' scale, are rounding: some hundred values.
 _FINEST = 0.05
+# A point mass holds this share of the weight, in this many rows, and in this many times
+# the rows of a typical value.
+_MASS_SHARE, _MASS_ROWS, _MASS_RATIO = 0.01, 10, 10
+_MASSES_SHOWN = 4
 
 
 def discrete_outputs(Y, sample_weight):
@@ -46,6 +50,44 @@ def discrete_message(outputs, n_outputs):
         f"The target is discrete{where}: its values repeat. There the log-likelihood "
         "has no upper bound and rewards narrow spikes at these values. The score to "
         "read is the CRPS: skmdn.metrics.crps_loss, or neg_crps_scorer in searches."
+    )
+
+
+def point_masses(y, sample_weight):
+    """Single values that hold much of the weight, among others that hardly repeat.
+
+    A target whose values all repeat is discrete, or rounded, and has none.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+    sample_weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    values : ndarray of shape (n_masses,)
+    shares : ndarray of shape (n_masses,)
+        Of the weight.
+    """
+    values, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
+    shares = np.bincount(inverse.ravel(), weights=sample_weight) / sample_weight.sum()
+    often = counts >= np.maximum(_MASS_ROWS, _MASS_RATIO * np.median(counts))
+    masses = often & (shares >= _MASS_SHARE)
+    return values[masses], shares[masses]
+
+
+def point_masses_message(values, shares):
+    """Sentence for the user about what `point_masses` found in a target."""
+    listed = ", ".join(
+        f"{value:.6g} ({100 * share:.1f} % of the rows)"
+        for value, share in zip(values[:_MASSES_SHOWN], shares, strict=False)
+    )
+    more = ", ..." if len(values) > _MASSES_SHOWN else ""
+    return (
+        f"The target has point masses: {listed}{more}. No density has: there it "
+        "spikes, and the log-likelihood rewards the narrowest spike without bound. "
+        "Read the CRPS, or let a classifier predict these values and a density the "
+        "others."
     )
 
 

@@ -4,29 +4,24 @@
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmdn import MDNRegressor, MDNRegressorCV, MixtureDistribution, metrics
-from skmdn._discrete import discrete_outputs
+from skmdn import (
+    MDNRegressor,
+    MDNRegressorCV,
+    MixtureDistribution,
+    metrics,
+    predict_dist,
+)
+from skmdn._discrete import discrete_outputs, point_masses
 from skmdn.calibration import ConformalMDNRegressor
 from skmdn.datasets import make_atoms, make_heteroscedastic
 from skmdn.metrics import density_report
 
 QUICK = {"hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
-
-
-class Fixed(RegressorMixin, BaseEstimator):
-    """Predicts the same distribution whatever the inputs."""
-
-    def __init__(self, dist):
-        self.dist = dist
-
-    def predict_dist(self, X):
-        return self.dist
 
 
 def normal(n, scale=1.0, n_outputs=1):
@@ -36,7 +31,7 @@ def normal(n, scale=1.0, n_outputs=1):
 
 
 def report_of(dist, y, **kwargs):
-    return density_report(Fixed(dist), None, y, output_dict=True, **kwargs)
+    return density_report(y, dist, output_dict=True, **kwargs)
 
 
 @pytest.fixture
@@ -88,6 +83,7 @@ def test_a_weight_of_zero_leaves_the_row_out(rows):
     assert weighted.pop("findings") == alone.pop("findings") == []
     (output,), (output_alone,) = weighted.pop("outputs"), alone.pop("outputs")
     for one, other in ((weighted, alone), (output, output_alone)):
+        assert one.pop("point_masses", {}) == other.pop("point_masses", {}) == {}
         for name, value in one.items():
             np.testing.assert_allclose(value, other[name], err_msg=name)
 
@@ -102,8 +98,10 @@ def test_weights_count_like_repeated_rows(rows):
     )
     for name in ("log_likelihood", "gaussian_log_likelihood", "n_effective_components"):
         np.testing.assert_allclose(weighted[name], repeated[name])
-    for name, value in weighted["outputs"][0].items():
-        np.testing.assert_allclose(value, repeated["outputs"][0][name], err_msg=name)
+    (output,), (output_repeated,) = weighted["outputs"], repeated["outputs"]
+    assert output.pop("point_masses") == {}
+    for name, value in output.items():
+        np.testing.assert_allclose(value, output_repeated[name], err_msg=name)
     # ... but bring no new evidence.
     assert weighted["log_likelihood_error"] > 1.2 * repeated["log_likelihood_error"]
 
@@ -164,7 +162,7 @@ def test_an_overfitted_network_is_found_out():
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(300, 30)), rng.normal(size=300)
     mdn = MDNRegressor(early_stopping=False, random_state=0).fit(X[:60], y[:60])
-    findings = density_report(mdn, X[60:], y[60:], output_dict=True)["findings"]
+    findings = report_of(mdn.predict_dist(X[60:]), y[60:])["findings"]
     assert "over-confident" in findings[0]
     assert "over-fits" in findings[-1]
 
@@ -173,9 +171,9 @@ def test_discrete_targets_name_the_score_to_read():
     X, y = make_atoms(400, random_state=0)
     with pytest.warns(UserWarning, match="discrete: .*neg_crps_scorer"):
         mdn = MDNRegressor(**QUICK).fit(X, y)
-    (finding,) = density_report(mdn, X, y, output_dict=True)["findings"]
+    (finding,) = report_of(mdn.predict_dist(X), y)["findings"]
     assert "neg_crps_scorer" in finding
-    text = density_report(mdn, X, y)
+    text = density_report(y, mdn.predict_dist(X))
     assert " ".join(text.splitlines()[-3:]).startswith("- The target is discrete")
     with pytest.warns(UserWarning, match="discrete: .*neg_crps_scorer") as record:
         MDNRegressorCV(2, cv=2, n_estimators=1, **QUICK).fit(X, y)
@@ -202,13 +200,13 @@ def test_several_outputs():
 
 def test_text_has_one_line_a_number(rows):
     dist, y = rows
-    lines = density_report(Fixed(dist), None, y).splitlines()
+    lines = density_report(y, dist).splitlines()
     assert lines[0].split() == ["rows", "150"]
     assert len(lines) == 15
-    found = density_report(Fixed(normal(150, 0.1)), None, y)
+    found = density_report(y, normal(150, 0.1))
     assert found.count("\n- ") == 2
     Y = np.column_stack([y, y])
-    lines = density_report(Fixed(normal(150, n_outputs=2)), None, Y).splitlines()
+    lines = density_report(Y, normal(150, n_outputs=2)).splitlines()
     assert lines[9].split() == ["output", "0", "output", "1"]
     assert max(map(len, lines)) <= 79
 
@@ -222,23 +220,69 @@ def test_through_pipelines_searches_and_transformed_targets():
     )
     cv = MDNRegressorCV(2, cv=2, n_estimators=1, **QUICK)
     for model in (inner, search, cv):
-        report = density_report(model.fit(X, y), X, y, output_dict=True)
+        report = report_of(predict_dist(model.fit(X, y), X), y)
         assert np.isfinite(report["log_likelihood"])
 
 
 def test_bad_input_is_named(rows):
     dist, y = rows
-    model = Fixed(dist)
-    with pytest.raises(ValueError, match="y has 149 rows, dist has 150"):
-        density_report(model, None, y[1:])
-    with pytest.raises(ValueError, match="Input y contains NaN"):
-        density_report(model, None, np.where(y == y[0], np.nan, y))
+    with pytest.raises(ValueError, match="y_true has 149 rows, dist has 150"):
+        density_report(y[1:], dist)
+    with pytest.raises(ValueError, match="Input y_true contains NaN"):
+        density_report(np.where(y == y[0], np.nan, y), dist)
     with pytest.raises(ValueError, match="sample_weight"):
-        density_report(model, None, y, sample_weight=-np.ones(150))
+        density_report(y, dist, sample_weight=-np.ones(150))
     X, y = make_heteroscedastic(60, random_state=0)
     conformal = ConformalMDNRegressor(MDNRegressor(2, **QUICK), random_state=0)
     with pytest.raises(TypeError, match="ConformalDistribution"):
-        density_report(conformal.fit(X, y), X, y)
+        density_report(y, conformal.fit(X, y).predict_dist(X))
+
+
+def test_blocks_of_rows_give_the_same_report(monkeypatch):
+    rng = np.random.RandomState(0)
+    Y, weight = rng.normal(size=(150, 2)), np.arange(150) % 3
+    dist = normal(150, n_outputs=2)
+    whole = density_report(Y, dist, sample_weight=weight)
+    monkeypatch.setattr("skmdn.metrics._report._COMPONENTS_AT_ONCE", 1)  # 64 rows
+    assert density_report(Y, dist, sample_weight=weight) == whole
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_point_masses_are_named_and_nothing_is_said_of_calibration(n_outputs):
+    rng = np.random.RandomState(0)
+    Y = rng.gamma(2.0, size=(500, n_outputs))
+    Y[:150, -1], Y[150:, -1] = 0.0, np.minimum(Y[150:, -1], 3.0)
+    report = report_of(normal(500, 2.0, n_outputs).affine(1.0, 2.0), Y)
+    output = report["outputs"][-1]
+    assert list(output["point_masses"]) == [0.0, 3.0]
+    np.testing.assert_allclose(output["point_masses"][0.0], 0.3)
+    assert np.isnan(output["pit_distance"])
+    finding = report["findings"][-1]
+    assert "point masses: 0 (30.0 % of the rows), 3 (" in finding
+    assert finding.startswith("Output 1: " if n_outputs == 2 else "The target")
+    own = [f for f in report["findings"] if n_outputs == 1 or f.startswith("Output 1")]
+    assert own == [finding]
+
+
+@pytest.mark.parametrize("a", [1e-30, -2.0, 1e30])
+def test_which_values_are_point_masses(a):
+    rng = np.random.RandomState(0)
+    continuous = rng.normal(size=4000)
+    for y, expected in (
+        (continuous, []),
+        (np.round(continuous, 2), []),  # measured to two digits
+        (np.round(continuous, 1), []),
+        (rng.randint(2, size=400), []),  # discrete
+        (np.ones(400), []),
+        (np.maximum(continuous, 0.0), [0.0]),
+        (np.clip(continuous, -2.0, 2.0), [-2.0, 2.0]),
+        (np.maximum(np.round(continuous, 2), 0.0), [0.0]),
+        (np.r_[continuous, np.zeros(9)], []),
+    ):
+        values, shares = point_masses(a * y, np.ones(len(y)))
+        np.testing.assert_allclose(np.sort(values), np.sort(a * np.array(expected)))
+        for value, share in zip(values, shares, strict=True):
+            np.testing.assert_allclose(share, np.mean(a * y == value))
 
 
 @pytest.mark.parametrize("a", [1e-30, -2.0, 1e30])

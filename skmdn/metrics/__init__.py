@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Proper scores and calibration of predicted distributions, and scorers for searches.
 
-The functions take ``(y_true, dist)``, where `dist` is what ``predict_dist`` returned
-for the same rows. The scorers take ``(estimator, X, y)`` and can be passed to
-``GridSearchCV(scoring=...)`` or ``cross_val_score``, also for pipelines and searches.
+The functions take ``(y_true, dist)``, `density_report` too, where `dist` is what
+``predict_dist`` or ``cross_val_predict_dist`` returned for the same rows. A `_score` is
+greater-better, a `_loss` lower-better, as in scikit-learn. The scorers take
+``(estimator, X, y)`` and can be passed to ``GridSearchCV(scoring=...)`` or
+``cross_val_score``, also for pipelines and searches.
 """
 
 from skmdn.metrics._calibration import (

@@ -42,6 +42,12 @@ def pit_values(y_true, dist):
     --------
     skmdn.inspection.PITDisplay : Their histogram and reliability curve.
 
+    Notes
+    -----
+    Where values of `y_true` repeat, PIT values say nothing on calibration: those of a
+    point mass would have to be drawn from the jump of the cdf there, and the cdf of a
+    density has none. `density_report` names such values and judges no PIT then.
+
     References
     ----------
     .. [1] A. P. Dawid, "Statistical theory: the prequential approach", J. R. Stat. Soc.

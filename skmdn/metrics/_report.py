@@ -6,13 +6,16 @@ import textwrap
 import numpy as np
 from scipy import special
 
-from skmdn._discrete import discrete_message, discrete_outputs
-from skmdn._predict_dist import predict_dist
+from skmdn._discrete import (
+    discrete_message,
+    discrete_outputs,
+    point_masses,
+    point_masses_message,
+)
 from skmdn._scaling import TargetScaling, weighted_std
 from skmdn.distribution import MixtureDistribution
-from skmdn.metrics._calibration import coverage_score, pit_values
 from skmdn.metrics._checks import check_rows, normalised_weight
-from skmdn.metrics._scores import crps_loss, log_likelihood_score
+from skmdn.metrics._scores import log_likelihood_score
 
 _COVERAGES = {"coverage_50": 0.5, "coverage_90": 0.9}
 # A component with less than this part of an equal share of the weight is not used.
@@ -24,6 +27,10 @@ _NARROW, _NARROW_WEIGHT = 0.01, 0.1
 _ERRORS = 3
 # How many of the greatest weights of components are shown.
 _SHOWN = 4
+# What every row of an output is described by.
+_OF_OUTPUTS = ("crps", *_COVERAGES, "pit", "narrowest_scale", "narrow_weight")
+# Numbers of components that are described at a time.
+_COMPONENTS_AT_ONCE = 2**18
 # What is shown of every output.
 _LINES = (
     ("CRPS, units of y", "crps"),
@@ -35,22 +42,19 @@ _LINES = (
 )
 
 
-def density_report(estimator, X, y, *, sample_weight=None, output_dict=False):
+def density_report(y_true, dist, *, sample_weight=None, output_dict=False):
     r"""Scores, calibration and components of a fit, and what is wrong with it.
 
-    Judge rows that the estimator was not fitted to: over-fitting cannot be seen in the
-    others.
+    Judge rows that the model was not fitted to: over-fitting cannot be seen in the
+    others. `cross_val_predict_dist` gives such distributions for all rows.
 
     Parameters
     ----------
-    estimator : estimator instance
-        Fitted; whatever `skmdn.predict_dist` gives a mixture for: `MDNRegressor`,
-        `MDNRegressorCV`, or a pipeline, search or transformed-target regressor around
-        one.
-    X : array-like of shape (n_samples, n_features)
-        Inputs.
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Observed targets.
+    dist : MixtureDistribution
+        Predicted distribution of every row. Of a great many rows a random sample tells
+        as much.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows; those of zero weight are left out.
     output_dict : bool, default=False
@@ -72,18 +76,21 @@ def density_report(estimator, X, y, *, sample_weight=None, output_dict=False):
           share of the weight; "component_weights": the mean weight of each;
         - "outputs": for every output a dict of "crps", "coverage_50" and "coverage_90"
           of the central intervals, "pit_distance": the Kolmogorov-Smirnov distance of
-          the PIT values from uniform ones, "narrowest_scale": of a component in use,
-          and "narrow_weight": the weight on components narrower than 0.01, both in
-          units of the (robust) standard deviation of the targets;
+          the PIT values from uniform ones (nan for discrete targets and point masses:
+          no density makes them uniform), "narrowest_scale": of a component in use, and
+          "narrow_weight": the weight on components narrower than 0.01, both in units of
+          the (robust) standard deviation of the targets; "point_masses": values that
+          hold more than 1 % of the rows each, among others that hardly repeat, mapped
+          to their shares;
         - "findings": sentences on what is wrong; the list is empty if nothing was
           found.
 
     Raises
     ------
     TypeError
-        If `estimator` predicts no mixtures.
+        If `dist` is no mixture.
     ValueError
-        If `y` is not finite or does not fit `X`, or no weight is positive.
+        If `y_true` is not finite or does not fit `dist`, or no weight is positive.
 
     See Also
     --------
@@ -94,8 +101,9 @@ def density_report(estimator, X, y, *, sample_weight=None, output_dict=False):
     -----
     A coverage is a finding if it is more than three binomial standard errors away from
     its nominal value, the number of rows being :math:`(\sum w)^2 / \sum w^2` [1]_.
-    `MDNRegressorCV` and `skmdn.calibration` correct it. For discrete targets it is
-    none: an interval holds all of an atom at its end, or nothing.
+    `MDNRegressorCV` and `skmdn.calibration` correct it. For discrete targets and those
+    with point masses it is none: an interval holds all of the mass at its end, or
+    nothing.
 
     References
     ----------
@@ -108,31 +116,74 @@ def density_report(estimator, X, y, *, sample_weight=None, output_dict=False):
     >>> from skmdn.metrics import density_report
     >>> X, y = make_heteroscedastic(600, random_state=0)
     >>> mdn = MDNRegressor(2, random_state=0).fit(X[:500], y[:500])
-    >>> text = density_report(mdn, X[500:], y[500:])
+    >>> dist = mdn.predict_dist(X[500:])
+    >>> text = density_report(y[500:], dist)
     >>> print(text.splitlines()[0])
     rows                                100
-    >>> numbers = density_report(mdn, X[500:], y[500:], output_dict=True)
+    >>> numbers = density_report(y[500:], dist, output_dict=True)
     >>> numbers["log_likelihood"] > numbers["gaussian_log_likelihood"]
     True
     """
-    dist = predict_dist(estimator, X)
-    y = check_rows(y, dist, "logpdf", name="y")
-    weight = normalised_weight(sample_weight, len(y))
-    used = weight > 0
-    dist, y, weight = dist[used], y[used], weight[used]
-    Y = y.reshape(len(y), -1)
+    y = check_rows(y_true, dist, "logpdf")
+    all_weight = normalised_weight(sample_weight, len(y))
+    used = np.flatnonzero(all_weight)
+    Y, weight = y.reshape(len(y), -1)[used], all_weight[used]
+    spread = np.abs(TargetScaling.fit(Y, weight).scale)
+    rows = _describe_rows(Y, dist, used, spread)
+    discrete = discrete_outputs(Y, weight)
     outputs = [
-        _describe_output(Y[:, j], dist.marginal(j), weight) for j in range(Y.shape[1])
+        _describe_output(Y[:, j], {key: rows[key][:, j] for key in _OF_OUTPUTS}, weight)
+        for j in range(Y.shape[1])
     ]
+    for j in discrete:
+        outputs[j]["pit_distance"] = np.nan
     report = {
-        "n_samples": len(y),
-        **_describe_likelihood(y, dist, weight),
+        "n_samples": len(Y),
+        **_describe_likelihood(rows["logpdf"], weight),
         "gaussian_log_likelihood": _gaussian_log_likelihood(Y, weight),
-        **_describe_components(dist.weights, weight),
+        **_describe_components(all_weight @ dist.weights),
+        "n_effective_components": float(weight @ rows["effective"]),
         "outputs": outputs,
-        "findings": _findings(Y, weight, outputs),
+        "findings": _findings(Y, weight, outputs, discrete),
     }
     return report if output_dict else _as_text(report)
+
+
+def _describe_rows(Y, dist, used, spread):
+    """What the report needs of every row in use, a limited number of rows at a time."""
+    step = max(64, _COMPONENTS_AT_ONCE // (dist.n_components * dist.n_outputs))
+    blocks = []
+    for start in range(0, len(used), step):
+        rows = slice(start, start + step)
+        part = dist[used[rows]]
+        outputs = [
+            _describe_output_rows(Y[rows, j], part.marginal(j), spread[j])
+            for j in range(Y.shape[1])
+        ]
+        blocks.append(
+            {
+                "logpdf": part.logpdf(Y[rows] if Y.shape[1] > 1 else Y[rows, 0]),
+                "effective": np.exp(special.entr(part.weights).sum(axis=1)),
+                **{key: np.transpose([o[key] for o in outputs]) for key in _OF_OUTPUTS},
+            }
+        )
+    return {key: np.concatenate([b[key] for b in blocks]) for key in blocks[0]}
+
+
+def _describe_output_rows(y, dist, spread):
+    scales = dist.scales / spread
+    in_use = dist.weights >= _UNUSED / dist.n_components
+    inside = {}
+    for key, nominal in _COVERAGES.items():
+        lower, upper = dist.interval(nominal)
+        inside[key] = (lower <= y) & (y <= upper)
+    return {
+        "crps": dist.crps(y),
+        **inside,
+        "pit": dist.cdf(y),
+        "narrowest_scale": np.where(in_use, scales, np.inf).min(axis=1),
+        "narrow_weight": np.sum(dist.weights * (scales < _NARROW), axis=1),
+    }
 
 
 def _n_effective(weight):
@@ -140,12 +191,11 @@ def _n_effective(weight):
     return 1 / np.sum(weight**2)
 
 
-def _describe_likelihood(y, dist, weight):
-    logpdf = dist.logpdf(y)
+def _describe_likelihood(logpdf, weight):
     degrees = _n_effective(weight) - 1
     error = weighted_std(logpdf, weight) / np.sqrt(degrees) if degrees > 0 else np.nan
     return {
-        "log_likelihood": log_likelihood_score(y, dist, sample_weight=weight),
+        "log_likelihood": float(weight @ logpdf),
         "log_likelihood_error": float(error),
         "worst_logpdf": float(logpdf.min()),
     }
@@ -163,32 +213,23 @@ def _gaussian_log_likelihood(Y, weight):
     return log_likelihood_score(Y, gaussian, sample_weight=weight)
 
 
-def _describe_components(weights, sample_weight):
-    usage = sample_weight @ weights
-    effective = np.exp(special.entr(weights).sum(axis=1))
+def _describe_components(usage):
     return {
         "n_components": len(usage),
-        "n_effective_components": float(sample_weight @ effective),
         "n_unused_components": int(np.sum(usage < _UNUSED / len(usage))),
         "component_weights": usage,
     }
 
 
-def _describe_output(y, dist, weight):
-    scaling = TargetScaling.fit(y[:, None], weight)
-    scales = dist.scales.reshape(dist.weights.shape) / np.abs(scaling.scale)
-    in_use = dist.weights >= _UNUSED / dist.n_components
-    narrow = np.sum(dist.weights * (scales < _NARROW), axis=1)
-    coverages = {
-        key: coverage_score(y, dist, nominal, sample_weight=weight)
-        for key, nominal in _COVERAGES.items()
-    }
+def _describe_output(y, rows, weight):
+    values, shares = point_masses(y, weight)
+    distance = _distance_to_uniform(rows["pit"], weight)
     return {
-        "crps": crps_loss(y, dist, sample_weight=weight),
-        **coverages,
-        "pit_distance": _distance_to_uniform(pit_values(y, dist), weight),
-        "narrowest_scale": float(scales[in_use].min()),
-        "narrow_weight": float(weight @ narrow),
+        **{key: float(weight @ rows[key]) for key in ("crps", *_COVERAGES)},
+        "pit_distance": np.nan if len(values) else distance,
+        "narrowest_scale": float(rows["narrowest_scale"].min()),
+        "narrow_weight": float(weight @ rows["narrow_weight"]),
+        "point_masses": dict(zip(values.tolist(), shares.tolist(), strict=True)),
     }
 
 
@@ -200,8 +241,7 @@ def _distance_to_uniform(values, weight):
     return float(max(np.max(cdf - values), np.max(values - (cdf - weight))))
 
 
-def _findings(Y, weight, outputs):
-    discrete = discrete_outputs(Y, weight)
+def _findings(Y, weight, outputs, discrete):
     findings = []
     if len(discrete):
         findings.append(discrete_message(discrete, len(outputs)))
@@ -215,6 +255,10 @@ def _findings(Y, weight, outputs):
 
 def _output_findings(output, n):
     """Sentences on one output that varies and is not discrete, given by `n` rows."""
+    if output["point_masses"]:
+        masses = output["point_masses"]
+        yield point_masses_message(list(masses), masses.values())
+        return
     too_narrow = False
     for key, nominal in _COVERAGES.items():
         reached = output[key]

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Proper scores: averages over rows that the true distribution optimises.
-
-As in scikit-learn a `_score` is greater-better and a `_loss` lower-better.
-"""
+"""Proper scores: averages over rows that the true distribution optimises."""
 
 import numpy as np
 
