@@ -52,23 +52,32 @@ def two_outputs(data):
 
 
 CURVES = ([2.0, 1.0, 0.5], [-2.0, -1.0, -2.0])
-OF_ESTIMATOR = {
+ALONG_AN_INPUT = {
     "conditional": ConditionalDensityDisplay,
     "components": ComponentDisplay,
+}
+OF_ESTIMATOR = {
     "fan": FanChartDisplay,
     "rows": RowDensityDisplay,
     "pit": PITDisplay,
     "coverage": CoverageDisplay,
 }
-DRAW = {
-    name: lambda model, X, y, ax, cls=cls: cls.from_estimator(model, X, y, ax=ax)
-    for name, cls in OF_ESTIMATOR.items()
-} | {
-    "training": lambda model, X, y, ax: TrainingCurveDisplay(*CURVES).plot(ax),
-    "joint": lambda model, X, y, ax: JointDensityDisplay.from_estimator(
-        Branches(2), X, np.zeros((80, 2)), ax=ax
-    ),
-}
+DRAW = (
+    {
+        name: lambda model, X, y, ax, cls=cls: cls.from_estimator(model, X, y, ax=ax)
+        for name, cls in OF_ESTIMATOR.items()
+    }
+    | {
+        name: lambda model, X, y, ax, cls=cls: cls.from_estimator(model, X, 0, y, ax=ax)
+        for name, cls in ALONG_AN_INPUT.items()
+    }
+    | {
+        "training": lambda model, X, y, ax: TrainingCurveDisplay(*CURVES).plot(ax),
+        "joint": lambda model, X, y, ax: JointDensityDisplay.from_estimator(
+            Branches(2), X, np.zeros((80, 2)), ax=ax
+        ),
+    }
+)
 each_picture = pytest.mark.parametrize("name", DRAW)
 
 
@@ -147,6 +156,7 @@ def test_axes_are_labelled_and_colours_explained(data, name):
     assert all(ax.get_ylabel() for ax in axes)
     assert axes[-1].get_xlabel()
     assert axes[0].get_legend() is not None
+    assert axes[0].get_title()
     assert display.figure_ is display.ax_.figure
 
 
@@ -188,7 +198,7 @@ def test_target_chooses_the_output(two_outputs):
 def test_several_panels_take_an_array_of_axes_of_the_right_length(data):
     model, X, y = data
     _, axes = plt.subplots(3, 1)
-    display = ComponentDisplay.from_estimator(model, X, y, ax=axes)
+    display = ComponentDisplay.from_estimator(model, X, 0, y, ax=axes)
     assert list(display.axes_) == list(axes)
     with pytest.raises(ValueError, match="ax must hold 2 axes, got 3"):
         PITDisplay.from_estimator(model, X, y, ax=axes)
@@ -218,6 +228,20 @@ def test_fan_chart_orders_the_index_and_nests_the_intervals(data):
         lower, upper = dist.interval(coverage)
         assert set(lower) | set(upper) <= set(corners[:, 1])
     assert legend_texts(display.ax_) == ["90 % interval", "50 %", "median", "observed"]
+
+
+def test_fan_chart_over_a_column_in_any_order(data):
+    model, X, y = data
+    ages = np.sort(X["age (years)"])
+    display = FanChartDisplay.from_estimator(model, X, y, index="age (years)")
+    np.testing.assert_array_equal(display.median_line_.get_xdata(), ages)
+    assert display.ax_.get_xlabel() == "age (years)"
+    only = FanChartDisplay.from_estimator(model, X[["age (years)"]], y)
+    np.testing.assert_array_equal(only.median_line_.get_xdata(), ages)
+    direct = FanChartDisplay(model.predict_dist(X), X["age (years)"]).plot()
+    np.testing.assert_array_equal(
+        direct.median_line_.get_ydata(), display.median_line_.get_ydata()
+    )
 
 
 def test_fan_chart_over_dates_and_without_observations(data):
@@ -410,3 +434,17 @@ def test_recalibrated_distributions_can_be_drawn(data, display):
         nominal, observed = drawn.line_.get_data()
         # Calibrated on these very rows.
         np.testing.assert_allclose(observed, nominal, atol=0.03)
+
+
+@pytest.mark.parametrize("name", ["conditional", "components", "rows", "joint"])
+def test_recalibrated_distributions_have_no_density_to_draw(data, name):
+    model, X, y = data
+    conformal = ConformalMDNRegressor(FrozenEstimator(model)).fit(X, y)
+    draw = DRAW[name]
+    if name == "joint":
+
+        def draw(model, X, y, ax):
+            return JointDensityDisplay.from_estimator(model, X, y, ax=ax)
+
+    with pytest.raises(TypeError, match="Display draws densities, and Conformal"):
+        draw(conformal, X, y, None)

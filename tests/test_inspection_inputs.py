@@ -12,7 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from skmdn import MDNRegressor, MixtureDistribution
-from skmdn.inspection import ComponentDisplay, ConditionalDensityDisplay
+from skmdn.inspection import (
+    ComponentDisplay,
+    ConditionalDensityDisplay,
+    FanChartDisplay,
+)
+from skmdn.inspection._inputs import typical_row
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +37,9 @@ def legend_texts(ax):
 
 def test_conditional_density_shows_density_mean_quantiles_and_modes(data):
     model, X, y = data
-    display = ConditionalDensityDisplay.from_estimator(model, X, y, grid_resolution=30)
+    display = ConditionalDensityDisplay.from_estimator(
+        model, X, 0, y, grid_resolution=30
+    )
     middle = np.quantile(X["dose"], 0.5, method="lower")
     values = np.linspace(X["age (years)"].min(), X["age (years)"].max(), 30)
     dist = model.predict_dist(np.c_[values, np.full(30, middle)])
@@ -58,7 +65,7 @@ def test_conditional_density_shows_density_mean_quantiles_and_modes(data):
 def test_conditional_density_without_extras(data):
     model, X, _ = data
     display = ConditionalDensityDisplay.from_estimator(
-        model, X, feature="dose", quantiles=(), mean=False, modes=False
+        model, X, "dose", quantiles=(), mean=False, modes=False
     )
     assert display.ax_.get_xlabel() == "dose"
     assert display.ax_.get_ylabel() == "y"
@@ -69,23 +76,25 @@ def test_conditional_density_without_extras(data):
 
 def test_others_are_held_at_a_row_or_averaged_over(data):
     model, X, y = data
-    options = {"feature": 0, "grid_resolution": 5}
+    options = {"grid_resolution": 5}
     held = ConditionalDensityDisplay.from_estimator(
-        model, X, y, others=[0.0, 3.5], **options
+        model, X, 0, y, others=[0.0, 3.5], **options
     )
     expected = model.predict_dist(np.c_[held.values, np.full(5, 3.5)])
     np.testing.assert_array_equal(held.dist.means, expected.means)
     averaged = ConditionalDensityDisplay.from_estimator(
-        model, X, y, others="average", subsample=1000, **options
+        model, X, 0, y, others="average", subsample=1000, **options
     )
     at = np.array([-2.0, 0.0, 1.5])
     rows = [np.c_[np.full(80, value), X["dose"]] for value in averaged.values]
     expected = [model.predict_dist(each).pdf(at[None, :]).mean(axis=0) for each in rows]
     np.testing.assert_allclose(averaged.dist.pdf(at[None, :]), expected, rtol=1e-10)
     few = ConditionalDensityDisplay.from_estimator(
-        model, X, y, others="average", subsample=7, random_state=0, **options
+        model, X, 0, y, others="average", subsample=7, random_state=0, **options
     )
     assert few.dist.n_components == 7 * 2
+    assert held.ax_.get_title() == "Conditional density\nat dose = 3.5"
+    assert few.ax_.get_title().endswith("averaged over 7 rows")
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, np.array])
@@ -100,7 +109,7 @@ def test_arrays_and_frames_of_several_kinds(frame):
             seen.append(X)
             return super().predict_dist(X)
 
-    display = ConditionalDensityDisplay.from_estimator(Spy(), X, feature=0)
+    display = ConditionalDensityDisplay.from_estimator(Spy(), X, 0)
     assert type(seen[0]) is type(X)
     if frame is np.array:
         assert display.ax_.get_xlabel() == "x0"
@@ -109,7 +118,7 @@ def test_arrays_and_frames_of_several_kinds(frame):
         assert list(seen[0].columns) == ["a", "n"]
         # A type that was integer stays so, unless it is varied.
         assert seen[0]["n"].dtype == X["n"].dtype
-        ConditionalDensityDisplay.from_estimator(Spy(), X, feature="n")
+        ConditionalDensityDisplay.from_estimator(Spy(), X, "n")
         assert np.asarray(seen[1]["n"]).dtype == np.float64
 
 
@@ -129,7 +138,7 @@ def test_a_category_is_held_at_the_most_frequent(kind):
     )
     mdn = MDNRegressor(1, hidden_layer_sizes=(), max_iter=2, random_state=0)
     model = make_pipeline(encode, mdn).fit(X, x)
-    display = ConditionalDensityDisplay.from_estimator(model, X, x, feature="x")
+    display = ConditionalDensityDisplay.from_estimator(model, X, "x", x)
     held = display.values
     if kind == "pandas":
         rows = pd.DataFrame({"x": held, "group": pd.Categorical(["b"] * len(held))})
@@ -138,7 +147,72 @@ def test_a_category_is_held_at_the_most_frequent(kind):
     expected = mdn_dist(model, rows)
     np.testing.assert_allclose(display.dist.means, expected.means, rtol=1e-6)
     with pytest.raises(ValueError, match="feature 'group' must be numeric"):
-        ConditionalDensityDisplay.from_estimator(model, X, feature="group")
+        ConditionalDensityDisplay.from_estimator(model, X, "group")
+
+
+@pytest.mark.parametrize("kind", ["numpy", "pandas", "nullable", "polars"])
+def test_others_are_held_at_observed_values_where_some_are_missing(kind):
+    rng = np.random.RandomState(0)
+    x, z = rng.uniform(size=60), rng.randint(0, 3, 60).astype(float)
+    z[::2] = np.nan  # more than any value that was observed
+    seen = []
+
+    class Spy(Branches):
+        def predict_dist(self, X):
+            seen.append(np.asarray(X)[:, :2].astype(float))
+            return super().predict_dist(np.nan_to_num(seen[-1]))
+
+    X = {
+        "numpy": np.c_[x, z],
+        "pandas": pd.DataFrame({"x": x, "z": z}),
+        "nullable": pd.DataFrame({"x": x, "z": pd.array(z, dtype="Int64")}),
+        "polars": pl.DataFrame({"x": x, "z": z}).with_columns(
+            pl.col("z").fill_nan(None).cast(pl.Int64)
+        ),
+    }[kind]
+    display = ConditionalDensityDisplay.from_estimator(Spy(), X, 0)
+    middle = np.quantile(z[1::2], 0.5, method="lower")
+    np.testing.assert_array_equal(seen[0][:, 1], middle)
+    assert display.ax_.get_title().endswith(f"= {middle:.4g}")
+    # The missing ones do not set the range either.
+    display = ConditionalDensityDisplay.from_estimator(Spy(), X, 1)
+    assert (display.values[0], display.values[-1]) == (0, 2)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_missing_category_is_not_the_most_frequent(missing):
+    group = np.array([missing, "a", missing, "b", "b", missing], dtype=object)
+    for column in (group, pd.Categorical(group), pd.array(group, dtype="string")):
+        frame = pd.DataFrame({"x": np.arange(6.0), "group": column})
+        assert typical_row(frame)["group"] == "b"
+    codes = pd.DataFrame({"code": pd.Categorical([1, 1, 1, 5, 9])})
+    assert typical_row(codes)["code"] == 1  # a category, though a number
+    assert np.isnan(typical_row(np.full((3, 1), np.nan))["x0"])
+
+
+def test_far_rows_and_light_components_do_not_rule_the_axes():
+    n = 50
+    weights = np.tile([0.995, 0.005], (n, 1))
+    means = np.c_[np.linspace(0, 1, n), np.full(n, 0.0)]
+    scales = np.tile([0.1, 1000.0], (n, 1))
+    means[-1], scales[-1] = 300.0, 500.0  # one row ran away
+    dist = MixtureDistribution(weights, means, scales)
+    values = np.linspace(0, 1, n)
+    conditional = ConditionalDensityDisplay(values, dist).plot()
+    components = ComponentDisplay(values, dist).plot()
+    fan = FanChartDisplay(dist, values).plot()
+    for ax in (conditional.ax_, components.axes_[1], fan.ax_):
+        low, high = ax.get_ylim()
+        assert low > -2
+        assert high < 3
+    np.testing.assert_array_equal(components.components_, [0])
+    # Where spreads differ honestly, all of it is shown.
+    honest = MixtureDistribution(
+        np.ones((n, 1)), np.zeros((n, 1)), values[:, None] + 0.01
+    )
+    low, high = FanChartDisplay(honest, values).plot().ax_.get_ylim()
+    assert low < honest.interval(0.95)[0].min()
+    assert high > honest.interval(0.95)[1].max()
 
 
 def mdn_dist(pipeline, X):
@@ -147,17 +221,17 @@ def mdn_dist(pipeline, X):
 
 def test_features_that_cannot_be_varied(data):
     model, X, _ = data
-    for bad in (2, -1, "weight", 0.5):
-        with pytest.raises(ValueError, match="feature must be a column number below 2"):
-            ConditionalDensityDisplay.from_estimator(model, X, feature=bad)
+    for bad in (2, -1, "weight", 0.5, [0, 1], X["dose"]):
+        with pytest.raises(ValueError, match="must be one column number below 2"):
+            ConditionalDensityDisplay.from_estimator(model, X, bad)
     with pytest.raises(ValueError, match="feature 'dose' is constant"):
-        ComponentDisplay.from_estimator(model, X.assign(dose=1.0), feature="dose")
+        ComponentDisplay.from_estimator(model, X.assign(dose=1.0), "dose")
     with pytest.raises(ValueError, match="others must be"):
-        ConditionalDensityDisplay.from_estimator(model, X, others="mean")
+        ConditionalDensityDisplay.from_estimator(model, X, 0, others="mean")
     with pytest.raises(ValueError, match="others must hold 2 values"):
-        ConditionalDensityDisplay.from_estimator(model, X, others=[1.0])
+        ConditionalDensityDisplay.from_estimator(model, X, 0, others=[1.0])
     with pytest.raises(ValueError, match="components have no average"):
-        ComponentDisplay.from_estimator(model, X, others="average")
+        ComponentDisplay.from_estimator(model, X, 0, others="average")
 
 
 def test_components_are_drawn_where_they_carry_weight():

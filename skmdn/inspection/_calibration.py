@@ -19,6 +19,7 @@ from skmdn.inspection._style import (
     percent,
     several_axes,
     tint,
+    title_above,
 )
 from skmdn.metrics import pit_values
 from skmdn.metrics._checks import normalised_weight
@@ -211,8 +212,9 @@ class PITDisplay(_PITPicture):
         self._draw_histogram(histogram, weight, n_bins, confidence)
         band, self.line_ = draw_reliability(curve, self.pit, weight, confidence)
         curve.set(xlabel="expected share", ylabel="observed share")
-        legend_above(histogram, [self.line_])
+        above = legend_above(histogram, [self.line_])
         legend_above(curve, [band])
+        title_above(histogram, "PIT values and reliability", above)
         self.ax_, self.figure_ = histogram, histogram.figure
         return self
 
@@ -289,6 +291,7 @@ class CoverageDisplay(_PITPicture):
         needed = np.abs(2 * np.asarray(self.pit) - 1)
         band, self.line_ = draw_reliability(ax, needed, weight, confidence)
         ax.set(xlabel="nominal coverage", ylabel="observed coverage")
-        legend_above(ax, [self.line_, band])
+        above = legend_above(ax, [self.line_, band])
+        title_above(ax, "Coverage of central intervals", above)
         self.ax_, self.figure_ = ax, ax.figure
         return self

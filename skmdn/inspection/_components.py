@@ -3,21 +3,15 @@
 
 import numpy as np
 
-from skmdn._predict_dist import predict_dist
-from skmdn.inspection._inputs import (
-    columns,
-    dist_along,
-    feature_name,
-    grid_along,
-    one_output,
-    target_name,
-)
+from skmdn.inspection._inputs import columns, one_output, target_name, vary
+from skmdn.inspection._shapes import bulk_limits
 from skmdn.inspection._style import (
     BLACK,
     CYCLE,
     legend_above,
     scale_axis,
     several_axes,
+    title_above,
 )
 
 LINE_STYLES = ("-", "--")
@@ -38,6 +32,8 @@ class ComponentDisplay:
         Distribution at each of them, one output.
     feature_name, target_name : str, default="x0", "y"
         Labels of the axes.
+    others : str, default=""
+        What the other inputs are, in words, to show below the title.
     x_data, y_data : ndarray of shape (n_samples,), default=None
         Observations to show behind the means.
 
@@ -67,7 +63,7 @@ class ComponentDisplay:
     >>> from skmdn.inspection import ComponentDisplay
     >>> X, y = make_inverse_sine(random_state=0)
     >>> mdn = MDNRegressor(3, max_iter=20, random_state=0).fit(X, y)
-    >>> display = ComponentDisplay.from_estimator(mdn, X, y)
+    >>> display = ComponentDisplay.from_estimator(mdn, X, 0, y)
     """
 
     def __init__(
@@ -77,6 +73,7 @@ class ComponentDisplay:
         *,
         feature_name="x0",
         target_name="y",
+        others="",
         x_data=None,
         y_data=None,
     ):
@@ -84,6 +81,7 @@ class ComponentDisplay:
         self.dist = dist
         self.feature_name = feature_name
         self.target_name = target_name
+        self.others = others
         self.x_data = x_data
         self.y_data = y_data
 
@@ -92,9 +90,9 @@ class ComponentDisplay:
         cls,
         estimator,
         X,
+        features,
         y=None,
         *,
-        feature=0,
         others="median",
         target=None,
         grid_resolution=200,
@@ -109,13 +107,14 @@ class ComponentDisplay:
             Fitted `MDNRegressor`, or pipeline or search around one.
         X : array or data frame of shape (n_samples, n_features)
             Gives the range of the input and the values of the others.
+        features : int or str
+            The input to vary, by position or name.
         y : array-like of shape (n_samples,), default=None
             Observations to show behind the means.
-        feature : int or str, default=0
-            The input to vary, by position or name.
         others : "median" or array-like of shape (n_features,), default="median"
-            "median": hold the other inputs at an observed value near the middle (not
-            numeric: the most frequent one); an array: at the values of this row.
+            "median": hold the other inputs at an observed value near the middle, or at
+            the most frequent one where they are categories; an array: at the values of
+            this row.
         target : int, default=None
             Which output to show; needed if there are several.
         grid_resolution : int, default=200
@@ -133,6 +132,8 @@ class ComponentDisplay:
         ------
         ValueError
             If there is no such feature, output or way to treat the others.
+        TypeError
+            If the estimator gives no density.
         ImportError
             If matplotlib is not installed.
         """
@@ -141,10 +142,13 @@ class ComponentDisplay:
                 f'others must be "median" or the values of a row; got {others!r}: '
                 "components have no average."
             )
-        name = feature_name(X, feature)
-        values = grid_along(X, name, grid_resolution)
-        dist = dist_along(
-            lambda rows: predict_dist(estimator, rows), X, name, values, others=others
+        values, dist, name, words = vary(
+            estimator,
+            X,
+            features,
+            cls.__name__,
+            others=others,
+            grid_resolution=grid_resolution,
         )
         dist, y_data = one_output(dist, y, target)
         display = cls(
@@ -152,6 +156,7 @@ class ComponentDisplay:
             dist,
             feature_name=name,
             target_name=target_name(y, target),
+            others=words,
             x_data=None if y is None else columns(X)[name],
             y_data=y_data,
         )
@@ -165,7 +170,8 @@ class ComponentDisplay:
         ax : matplotlib Axes or array of three, default=None
             One gives its place to the three panels; None makes a figure.
         max_components : int, default=8
-            Only those with the greatest average weight are shown, 14 at most.
+            Only those with the greatest average weight are shown, 14 at most, and none
+            that never reaches `min_weight`.
         min_weight : float, default=0.02
             Means and scales are drawn where the weight is at least this.
 
@@ -188,8 +194,7 @@ class ComponentDisplay:
             )
         self.axes_ = several_axes(ax, 3, 1, height=4.2, sharex=True)
         top, middle, bottom = self.axes_
-        average = self.dist.weights.mean(axis=0)
-        self.components_ = np.sort(np.argsort(-average, kind="stable")[:max_components])
+        self.components_ = self._heaviest(max_components, min_weight)
         self.scatter_ = None
         if self.y_data is not None:
             style = {"s": 4, "color": BLACK, "alpha": 0.2, "linewidths": 0}
@@ -197,17 +202,27 @@ class ComponentDisplay:
         self._draw_lines(min_weight)
         top.set(ylabel="weight", ylim=(-0.03, 1.03))
         middle.set(ylabel=f"mean of {self.target_name}")
+        means = [line.get_ydata() for line in self.mean_lines_]
+        middle.set_ylim(bulk_limits(means, means, self.y_data))
         bottom.set(ylabel="scale", xlabel=self.feature_name)
         scale_axis(bottom, [line.get_ydata() for line in self.scale_lines_])
         for axes in (top, middle):
             axes.tick_params(labelbottom=False)
         top.set_xlim(self.values[0], self.values[-1])
         top.figure.align_ylabels(self.axes_)
-        legend_above(
-            top, n_cols=8, title="component", handlelength=1.2, columnspacing=0.8
-        )
+        above = legend_above(top, n_cols=8, handlelength=1.2, columnspacing=0.8)
+        n_shown, n_all = len(self.components_), self.dist.n_components
+        shown = "" if n_shown == n_all else f", the heaviest {n_shown} of {n_all}"
+        title_above(top, f"Components{shown}", above, self.others)
         self.ax_, self.figure_ = top, top.figure
         return self
+
+    def _heaviest(self, max_components, min_weight):
+        """Components to show: never those that are light everywhere, as of a tail."""
+        average, greatest = (f(self.dist.weights, axis=0) for f in (np.mean, np.max))
+        order = np.argsort(-average, kind="stable")[:max_components]
+        heavy = order[greatest[order] >= min_weight]
+        return np.sort(heavy if len(heavy) else order[:1])
 
     def _draw_lines(self, min_weight):
         weights, means, scales = self.dist.weights, self.dist.means, self.dist.scales

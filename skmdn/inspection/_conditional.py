@@ -3,16 +3,8 @@
 
 import numpy as np
 
-from skmdn._predict_dist import predict_dist
-from skmdn.inspection._inputs import (
-    columns,
-    dist_along,
-    feature_name,
-    grid_along,
-    one_output,
-    target_name,
-)
-from skmdn.inspection._shapes import mode_points
+from skmdn.inspection._inputs import columns, one_output, target_name, vary
+from skmdn.inspection._shapes import bulk_limits, mode_points
 from skmdn.inspection._style import (
     BLACK,
     ORANGE,
@@ -20,6 +12,7 @@ from skmdn.inspection._style import (
     legend_above,
     one_axes,
     percent,
+    title_above,
 )
 
 N_Y = 300  # rows of pixels
@@ -40,6 +33,8 @@ class ConditionalDensityDisplay:
         Distribution at each of them, one output.
     feature_name, target_name : str, default="x0", "y"
         Labels of the axes.
+    others : str, default=""
+        What the other inputs are, in words, to show below the title.
     x_data, y_data : ndarray of shape (n_samples,), default=None
         Observations to show.
 
@@ -73,7 +68,7 @@ class ConditionalDensityDisplay:
     >>> from skmdn.inspection import ConditionalDensityDisplay
     >>> X, y = make_inverse_sine(random_state=0)
     >>> mdn = MDNRegressor(max_iter=20, random_state=0).fit(X, y)
-    >>> display = ConditionalDensityDisplay.from_estimator(mdn, X, y)
+    >>> display = ConditionalDensityDisplay.from_estimator(mdn, X, 0, y)
     """
 
     def __init__(
@@ -83,6 +78,7 @@ class ConditionalDensityDisplay:
         *,
         feature_name="x0",
         target_name="y",
+        others="",
         x_data=None,
         y_data=None,
     ):
@@ -90,6 +86,7 @@ class ConditionalDensityDisplay:
         self.dist = dist
         self.feature_name = feature_name
         self.target_name = target_name
+        self.others = others
         self.x_data = x_data
         self.y_data = y_data
 
@@ -98,9 +95,9 @@ class ConditionalDensityDisplay:
         cls,
         estimator,
         X,
+        features,
         y=None,
         *,
-        feature=0,
         others="median",
         target=None,
         grid_resolution=150,
@@ -117,15 +114,16 @@ class ConditionalDensityDisplay:
             Fitted `MDNRegressor`, or pipeline or search around one.
         X : array or data frame of shape (n_samples, n_features)
             Gives the range of the input and the values of the others.
+        features : int or str
+            The input to vary, by position or name.
         y : array-like of shape (n_samples,), default=None
             Observations to show.
-        feature : int or str, default=0
-            The input to vary, by position or name.
         others : {"median", "average"} or array-like of shape (n_features,), \
                 default="median"
-            "median": hold the other inputs at an observed value near the middle (not
-            numeric: the most frequent one); "average": average the densities over rows
-            of `X`, a partial dependence; an array: hold them at the values of this row.
+            "median": hold the other inputs at an observed value near the middle, or at
+            the most frequent one where they are categories; "average": average the
+            densities over rows of `X`, a partial dependence; an array: hold them at the
+            values of this row.
         target : int, default=None
             Which output to show; needed if there are several.
         grid_resolution : int, default=150
@@ -147,17 +145,18 @@ class ConditionalDensityDisplay:
         ------
         ValueError
             If there is no such feature, output or way to treat the others.
+        TypeError
+            If the estimator gives no density.
         ImportError
             If matplotlib is not installed.
         """
-        name = feature_name(X, feature)
-        values = grid_along(X, name, grid_resolution)
-        dist = dist_along(
-            lambda rows: predict_dist(estimator, rows),
+        values, dist, name, words = vary(
+            estimator,
             X,
-            name,
-            values,
+            features,
+            cls.__name__,
             others=others,
+            grid_resolution=grid_resolution,
             subsample=subsample,
             random_state=random_state,
         )
@@ -167,6 +166,7 @@ class ConditionalDensityDisplay:
             dist,
             feature_name=name,
             target_name=target_name(y, target),
+            others=words,
             x_data=None if y is None else columns(X)[name],
             y_data=y_data,
         )
@@ -207,7 +207,8 @@ class ConditionalDensityDisplay:
         """
         ax = one_axes(ax)
         self.ax_, self.figure_ = ax, ax.figure
-        y_grid = np.linspace(*self._y_range(), N_Y)
+        ends = self.dist.ppf(0.01), self.dist.ppf(0.99)
+        y_grid = np.linspace(*bulk_limits(*ends, self.y_data), N_Y)
         self._draw_density(y_grid, mesh_kwargs or {})
         self._draw_lines(quantiles, mean, modes)
         self.scatter_ = None
@@ -221,17 +222,9 @@ class ConditionalDensityDisplay:
             xlim=(self.values[0], self.values[-1]),
             ylim=(y_grid[0], y_grid[-1]),
         )
-        if ax.get_legend_handles_labels()[0]:
-            legend_above(ax, markerscale=2)
+        above = legend_above(ax, markerscale=2)
+        title_above(ax, "Conditional density", above, self.others)
         return self
-
-    def _y_range(self):
-        if self.y_data is not None:
-            low, high = self.y_data.min(), self.y_data.max()
-        else:
-            low, high = self.dist.ppf(0.01).min(), self.dist.ppf(0.99).max()
-        margin = 0.05 * (high - low) or 1.0
-        return low - margin, high + margin
 
     def _draw_density(self, y_grid, kwargs):
         density = self.dist.pdf(y_grid[None, :])

@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Nested intervals over an ordered index, such as time."""
 
+import numbers
+
 import numpy as np
 
 from skmdn._distribution.checks import check_probabilities
 from skmdn._predict_dist import predict_dist
-from skmdn.inspection._inputs import one_output, target_name
+from skmdn.inspection._inputs import (
+    columns,
+    feature_name,
+    one_output,
+    target_name,
+)
+from skmdn.inspection._shapes import bulk_limits
 from skmdn.inspection._style import (
     BLACK,
     BLUE,
@@ -13,6 +21,7 @@ from skmdn.inspection._style import (
     one_axes,
     percent,
     tint,
+    title_above,
 )
 
 
@@ -27,7 +36,7 @@ class FanChartDisplay:
     dist : MixtureDistribution or ConformalDistribution
         Distribution of every row, one output.
     index : ndarray of shape (n_samples,), default=None
-        Increasing numbers or dates of the rows; None counts them.
+        Numbers or dates that order the rows, in any order; None counts them.
     y_true : ndarray of shape (n_samples,), default=None
         Observations to show.
     index_name, target_name : str, default="row", "y"
@@ -72,7 +81,7 @@ class FanChartDisplay:
         self.target_name = target_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, **kwargs):
+    def from_estimator(cls, estimator, X, y=None, *, index=None, **kwargs):
         """Draw from a fitted estimator.
 
         Parameters
@@ -83,6 +92,9 @@ class FanChartDisplay:
             Inputs.
         y : array-like of shape (n_samples,), default=None
             Observations to show.
+        index : int, str or array-like of shape (n_samples,), default=None
+            Column of `X` that orders the rows, by position or name, or numbers or
+            dates. None: the column, if there is only one, else the rows are counted.
         **kwargs
             Passed to `from_predictions`.
 
@@ -90,7 +102,13 @@ class FanChartDisplay:
         -------
         display : FanChartDisplay
         """
-        return cls.from_predictions(y, predict_dist(estimator, X), **kwargs)
+        dist = predict_dist(estimator, X)
+        if index is None and len(columns(X)) == 1:
+            index = 0
+        if isinstance(index, (str, numbers.Integral)):
+            name = feature_name(X, index)
+            index, kwargs = columns(X)[name], {"index_name": name} | kwargs
+        return cls.from_predictions(y, dist, index=index, **kwargs)
 
     @classmethod
     def from_predictions(
@@ -142,14 +160,7 @@ class FanChartDisplay:
                 raise ValueError(f"{label} has {len(rows)} rows, dist has {len(dist)}.")
         if index_name is None:
             index_name = str(getattr(index, "name", None) or "row")
-        order = np.argsort(place, kind="stable")
-        display = cls(
-            dist[order],
-            place[order],
-            y_true=None if y is None else y[order],
-            index_name=index_name,
-            target_name=name,
-        )
+        display = cls(dist, place, y_true=y, index_name=index_name, target_name=name)
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, *, coverages=(0.5, 0.8, 0.95), scatter_kwargs=None):
@@ -177,32 +188,40 @@ class FanChartDisplay:
         """
         coverages = np.sort(check_probabilities("coverages", coverages))[::-1]
         ax = one_axes(ax)
-        self.bands_ = []
+        order = np.argsort(self.index, kind="stable")
+        index, dist = np.asarray(self.index)[order], self.dist[order]
+        y = None if self.y_true is None else np.asarray(self.y_true)[order]
+        self.bands_, limits = [], None
         for coverage, amount in zip(
             coverages, np.linspace(0.2, 0.65, len(coverages)), strict=True
         ):
-            lower, upper = self.dist.interval(coverage)
+            lower, upper = dist.interval(coverage)
+            limits = limits or bulk_limits(lower, upper, y)
             band = ax.fill_between(
-                self.index,
-                lower,
-                upper,
+                index,
+                *np.clip([lower, upper], *_far(limits)),
                 color=tint(BLUE, amount),
                 linewidth=0,
                 label=percent([coverage]) + ("" if self.bands_ else " interval"),
             )
             self.bands_.append(band)
         (self.median_line_,) = ax.plot(
-            self.index, self.dist.ppf(0.5), color=BLUE, linewidth=1.2, label="median"
+            index, dist.ppf(0.5), color=BLUE, linewidth=1.2, label="median"
         )
         self.scatter_ = None
-        if self.y_true is not None:
+        if y is not None:
             style = {"s": 6, "color": BLACK, "linewidths": 0, "zorder": 3}
             style |= scatter_kwargs or {}
-            self.scatter_ = ax.scatter(
-                self.index, self.y_true, label="observed", **style
-            )
-        ax.set(xlabel=self.index_name, ylabel=self.target_name)
+            self.scatter_ = ax.scatter(index, y, label="observed", **style)
+        ax.set(xlabel=self.index_name, ylabel=self.target_name, ylim=limits)
         ax.margins(x=0.01)
-        legend_above(ax, n_cols=3, markerscale=1.5)
+        above = legend_above(ax, n_cols=3, markerscale=1.5)
+        title_above(ax, "Median and central intervals", above)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _far(limits):
+    """Ends, beyond the axis, for bands without an end of their own."""
+    low, high = limits
+    return low - 100 * (high - low), high + 100 * (high - low)

@@ -2,10 +2,12 @@
 """From an estimator and data to what a picture shows: rows, names, distributions."""
 
 import numbers
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
+from skmdn._predict_dist import predict_dist
 from skmdn.distribution import MixtureDistribution
 
 
@@ -60,12 +62,47 @@ def one_output(dist, y, target):
     return dist, y if y.ndim == 1 else y[:, target or 0]
 
 
+def check_density(dist, display):
+    """Refuse distributions that cannot be drawn as densities.
+
+    Raises
+    ------
+    TypeError
+        If there is no density; the message says what can be drawn.
+    """
+    if not hasattr(dist, "pdf"):
+        raise TypeError(
+            f"{display} draws densities, and {type(dist).__name__} has none: draw it "
+            "with FanChartDisplay, PITDisplay or CoverageDisplay, or draw the "
+            "estimator inside, estimator_."
+        )
+
+
 def columns(X):
-    """Names and values of the columns of an array or data frame, in order."""
+    """Names and values of the columns of an array or data frame, in order.
+
+    Numbers become numbers, with NaN where they are missing; categories stay what they
+    are, also those that are numbers.
+    """
     if hasattr(X, "columns"):
-        return {str(name): np.asarray(X[name]) for name in X.columns}
+        return {str(name): _values(X[name]) for name in X.columns}
     X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
     return {f"x{j}": X[:, j] for j in range(X.shape[1])}
+
+
+def _values(series):
+    if str(series.dtype).startswith("category"):
+        return np.asarray(series, dtype=object)
+    if hasattr(series.dtype, "na_value"):  # pandas' own types: Int64, boolean, string
+        kind = np.float64 if series.dtype.kind in "iuf" else object
+        return series.to_numpy(dtype=kind, na_value=np.nan)
+    return np.asarray(series)
+
+
+def _is_missing(column):
+    if np.issubdtype(column.dtype, np.number):
+        return ~np.isfinite(column)
+    return np.array([value is None or value != value for value in column])
 
 
 def like(X, values, feature):
@@ -88,35 +125,46 @@ def like(X, values, feature):
     return table.astype({name: X[name].dtype for name in X.columns if name != feature})
 
 
-def feature_name(X, feature):
-    """Name of a feature given by number or name.
+def feature_name(X, features):
+    """Name of a feature given by number or name, alone or in a list of one.
 
     Raises
     ------
     ValueError
-        If there is no such feature.
+        If there is no such feature, or there are several.
     """
-    names = list(columns(X))
+    names, feature = list(columns(X)), features
+    if isinstance(features, (list, tuple)) and len(features) == 1:
+        feature = features[0]
     if isinstance(feature, numbers.Integral) and 0 <= feature < len(names):
         return names[feature]
-    if feature in names:
+    if isinstance(feature, str) and feature in names:
         return feature
+    seen = repr(feature) if np.ndim(feature) == 0 else f"shape {np.shape(feature)}"
     raise ValueError(
-        f"feature must be a column number below {len(names)}"
+        f"features must be one column number below {len(names)}"
         + (f" or one of {names}" if hasattr(X, "columns") else "")
-        + f"; got {feature!r}."
+        + f"; got {seen}."
     )
 
 
 def typical_row(X):
-    """Find an observed value near the middle of every column: median or mode."""
+    """Find an observed value of every column: near the middle, or the most frequent.
+
+    Missing ones do not count; a column without any other stays missing.
+    """
     row = {}
     for name, column in columns(X).items():
-        if np.issubdtype(column.dtype, np.number):
-            row[name] = np.quantile(column, 0.5, method="lower")
+        found = column[~_is_missing(column)]
+        if not len(found):
+            row[name] = column[0]
+        elif np.issubdtype(column.dtype, np.number):
+            row[name] = np.quantile(found, 0.5, method="lower")
         else:
-            found, counts = np.unique(column.astype(str), return_counts=True)
-            row[name] = column[column.astype(str) == found[counts.argmax()]][0]
+            _, first, counts = np.unique(
+                found.astype(str), return_index=True, return_counts=True
+            )
+            row[name] = found[first[counts.argmax()]]
     return row
 
 
@@ -131,37 +179,71 @@ def grid_along(X, feature, n_points):
     column = columns(X)[feature]
     if not np.issubdtype(column.dtype, np.number):
         raise ValueError(f"feature {feature!r} must be numeric to be varied.")
-    low, high = float(column.min()), float(column.max())
-    if not low < high:
-        raise ValueError(f"feature {feature!r} is constant ({low}): nothing to vary.")
-    return np.linspace(low, high, n_points)
+    found = np.unique(column[np.isfinite(column)])
+    if len(found) < 2:
+        raise ValueError(f"feature {feature!r} is constant: nothing to vary.")
+    return np.linspace(float(found[0]), float(found[-1]), n_points)
 
 
-def dist_along(
-    predict, X, feature, values, *, others="median", subsample=50, random_state=None
+class Slice(NamedTuple):
+    """Distributions along one input.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_points,)
+        Of the input.
+    dist : MixtureDistribution of n_points rows
+    feature_name : str
+    others : str
+        What the other inputs are meanwhile, in words; "" if there are none.
+    """
+
+    values: np.ndarray
+    dist: object
+    feature_name: str
+    others: str
+
+
+def vary(
+    estimator,
+    X,
+    features,
+    display,
+    *,
+    others="median",
+    grid_resolution=200,
+    subsample=50,
+    random_state=None,
 ):
-    """Distribution along one feature, the others held or averaged over.
+    """Vary one feature, the others held or averaged over.
 
     Parameters
     ----------
-    predict : callable
-        ``predict(X)`` returning a MixtureDistribution.
+    estimator : estimator instance
     X : array or data frame of shape (n_samples, n_features)
-    feature : str
-    values : ndarray of shape (n_points,)
+    features : int or str
+    display : str
+        Name of who draws, for messages.
     others : {"median", "average"} or array-like of shape (n_features,)
         Hold the other features at typical values or at those of a row; or average the
         densities over (at most `subsample`) rows, which is a partial dependence.
+    grid_resolution : int
+    subsample : int
+    random_state : int, RandomState instance or None
 
     Returns
     -------
-    dist : MixtureDistribution of n_points rows
+    slice : Slice
 
     Raises
     ------
+    TypeError
+        If there is no density.
     ValueError
-        If `others` is none of these.
+        If there is no such feature, or `others` is none of these.
     """
+    feature = feature_name(X, features)
+    values = grid_along(X, feature, grid_resolution)
     table = columns(X)
     if isinstance(others, str) and others == "average":
         n_samples = len(table[feature])
@@ -171,12 +253,22 @@ def dist_along(
         held = {
             name: np.tile(column[rows], len(values)) for name, column in table.items()
         }
+        words = f"averaged over {n_rows} rows"
     else:
         n_rows = 1
         row = _held_row(X, others)
         held = {name: np.array([row[name]] * len(values)) for name in table}
+        del row[feature]
+        words = ", ".join(f"{name} = {_word(value)}" for name, value in row.items())
     held[feature] = np.repeat(values, n_rows)
-    return average_rows(predict(like(X, held, feature)), n_rows)
+    dist = predict_dist(estimator, like(X, held, feature))
+    check_density(dist, display)
+    words = f"at {words}" if words and n_rows == 1 else words
+    return Slice(values, average_rows(dist, n_rows), feature, words)
+
+
+def _word(value):
+    return f"{value:.4g}" if isinstance(value, numbers.Real) else str(value)
 
 
 def _held_row(X, others):

@@ -5,7 +5,7 @@ import numpy as np
 
 from skmdn._distribution.checks import check_probabilities
 from skmdn._predict_dist import predict_dist
-from skmdn.inspection._inputs import target_names
+from skmdn.inspection._inputs import check_density, target_names
 from skmdn.inspection._shapes import pair_of_outputs, points_of
 from skmdn.inspection._style import (
     BLUE,
@@ -14,6 +14,7 @@ from skmdn.inspection._style import (
     one_axes,
     percent,
     tint,
+    title_above,
 )
 
 # Draws that find the density at the edge of a region: its mass is right to 0.2 %.
@@ -116,11 +117,14 @@ class JointDensityDisplay:
 
         Raises
         ------
+        TypeError
+            If there is no density.
         ValueError
             If there is no such row or output.
         ImportError
             If matplotlib is not installed.
         """
+        check_density(dist, cls.__name__)
         if row not in range(len(dist)):
             raise ValueError(f"row must be from 0 to {len(dist) - 1}; got {row!r}.")
         pair = pair_of_outputs(dist[row : row + 1], targets)
@@ -181,7 +185,8 @@ class JointDensityDisplay:
             )
             handles.append(self.observed_)
         ax.set(xlabel=self.target_names[0], ylabel=self.target_names[1])
-        legend_above(ax, handles, n_cols=4, title="highest-density regions")
+        above = legend_above(ax, handles, n_cols=4)
+        title_above(ax, "Joint density: highest-density regions", above)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -5,8 +5,8 @@ import numpy as np
 
 from skmdn._distribution.checks import check_open_unit
 from skmdn._predict_dist import predict_dist
-from skmdn.inspection._inputs import one_output, target_name
-from skmdn.inspection._shapes import points_of
+from skmdn.inspection._inputs import check_density, one_output, target_name
+from skmdn.inspection._shapes import bulk_limits, points_of
 from skmdn.inspection._style import (
     BLUE,
     VERMILLION,
@@ -15,6 +15,7 @@ from skmdn.inspection._style import (
     one_axes,
     percent,
     tint,
+    title_above,
 )
 
 N_POINTS = 300
@@ -120,12 +121,15 @@ class RowDensityDisplay:
 
         Raises
         ------
+        TypeError
+            If there is no density.
         ValueError
             If no row is left, the lengths differ, or `target` is missing.
         ImportError
             If matplotlib is not installed.
         """
         name = target_name(y_true, target)
+        check_density(dist, cls.__name__)
         dist, y = one_output(dist, y_true, target)
         if y is not None and len(y) != len(dist):
             raise ValueError(f"y_true has {len(y)} rows, dist has {len(dist)}.")
@@ -189,7 +193,9 @@ class RowDensityDisplay:
             yticks=self._bottom(np.arange(n_rows)),
         )
         ax.set_yticklabels(self.labels)
-        legend_above(ax, n_cols=3)
+        ends = np.transpose([line.get_xdata()[[0, -1]] for line in self.lines_])
+        ax.set_xlim(bulk_limits(*ends, self.y_true))
+        title_above(ax, "Densities of single rows", legend_above(ax, n_cols=3))
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

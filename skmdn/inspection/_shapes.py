@@ -29,6 +29,41 @@ def points_of(row, n_points, include=()):
     return np.unique(np.concatenate([np.linspace(low, high, n_points), concentrated]))
 
 
+def bulk_limits(lows, highs, y=None):
+    """Limits of an axis that shows most, and that a few far rows do not rule.
+
+    Everything, but at most half as far beyond as the middle half of the rows and 99 %
+    of the observations span; with a margin.
+
+    Parameters
+    ----------
+    lows, highs : array-like
+        Quantiles of the rows; those that are not finite do not count.
+    y : ndarray, default=None
+        Observations.
+    """
+    lows, highs = (
+        np.ravel(ends)[np.isfinite(np.ravel(ends))] for ends in (lows, highs)
+    )
+    y = np.empty(0) if y is None else y
+    ends = []
+    for sign, values in ((1, lows), (-1, highs)):
+        seen = np.concatenate([sign * values, sign * y])
+        bulk = [
+            np.quantile(sign * part, at)
+            for part, at in ((values, 0.25), (y, 0.005))
+            if len(part)
+        ]
+        ends.append((seen.min(initial=np.inf), min(bulk, default=np.inf)))
+    (lowest, low), (highest, high) = ends
+    reach = 0.5 * (-high - low)
+    low, high = max(lowest, low - reach), min(-highest, reach - high)
+    if not low < high:
+        return low - 1.0, high + 1.0
+    margin = 0.05 * (high - low)
+    return low - margin, high + margin
+
+
 def pair_of_outputs(dist, targets):
     """Joint distribution of two outputs, the others integrated out.
 

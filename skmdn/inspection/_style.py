@@ -6,6 +6,8 @@ The colours are those of M. Okabe and K. Ito, "Color universal design", 2008
 are made a little wider than a column of a paper, so that text stays readable there.
 """
 
+import textwrap
+
 import numpy as np
 
 BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -90,10 +92,12 @@ def tint(color, amount):
 
 
 def legend_above(ax, handles=None, n_cols=2, **kwargs):
-    """Put the legend above the axes, where it hides no data."""
+    """Put the legend above the axes, where it hides no data; return its height."""
     if handles is None:
         handles = ax.get_legend_handles_labels()[0]
-    return ax.legend(
+    if not handles:
+        return 0.0
+    legend = ax.legend(
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(0, 1),
@@ -105,6 +109,15 @@ def legend_above(ax, handles=None, n_cols=2, **kwargs):
         borderaxespad=0.2,
         borderpad=0.1,
         **({"handlelength": 1.6, "columnspacing": 1.2} | kwargs),
+    )
+    return legend.get_window_extent().height / ax.figure.dpi * 72  # points
+
+
+def title_above(ax, title, above=0.0, note=""):
+    """Put a title above the legend of that height, with a note in smaller lines."""
+    lines = textwrap.wrap(note, 52, max_lines=3, placeholder=" ...")
+    ax.set_title(
+        "\n".join([title, *lines]), fontsize="small", x=0, ha="left", pad=above + 4
     )
 
 

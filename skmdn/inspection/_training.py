@@ -2,10 +2,9 @@
 """Log-likelihood by epoch."""
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skmdn.inspection._style import BLUE, ORANGE, legend_above, one_axes
+from skmdn.inspection._style import BLUE, ORANGE, legend_above, one_axes, title_above
 
 
 class TrainingCurveDisplay:
@@ -123,7 +122,7 @@ class TrainingCurveDisplay:
                 *np.transpose(best), "o", color=ORANGE, label="best epoch"
             )
         ax.set(xlabel="epoch", ylabel="log-likelihood per row (nats)")
-        legend_above(ax, n_cols=3)
+        title_above(ax, "Log-likelihood by epoch", legend_above(ax, n_cols=3))
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -142,7 +141,7 @@ def _joined(curves):
 def _innermost(estimator):
     """Walk down to the estimator that was trained."""
     while not hasattr(estimator, "loss_curve_"):
-        if isinstance(estimator, Pipeline):
+        if hasattr(estimator, "steps"):
             estimator = estimator.steps[-1][1]
             continue
         for name in ("best_estimator_", "regressor_", "estimator_"):
