@@ -45,7 +45,6 @@ def variants(n, seed):
         "one hold-out of one member": {"cv": one_hold_out, "n_estimators": 1},
         "10 folds": {"cv": 10},
         "no calibration": {"calibrate": False},
-        "no background": {"background": 0.0},
         "1 component": {"n_components": 1},
         "3 components": {"n_components": 3},
         "16 components": {"n_components": 16},

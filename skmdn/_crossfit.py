@@ -2,18 +2,27 @@
 """Cross-fitting: splits, folds as tasks for threads, out-of-fold densities."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
+from sklearn.utils import check_array, check_consistent_length
 
 from skmdn._blend import Blend, clearly_best, stacking_weights
 from skmdn._fitting import start_model, training_options, unscaled_curves
-from skmdn._holdout import count_units, divide, hold_out_folds, hold_out_part
+from skmdn._holdout import (
+    count_units,
+    divide,
+    group_folds,
+    hold_out_folds,
+    hold_out_part,
+)
 from skmdn._kernels.team import new_stop
 from skmdn._model import Model
-from skmdn._scaling import merge_duplicates
+from skmdn._scaling import merge_duplicates, row_numbers
+from skmdn._tail import with_tail
 from skmdn._training import State, train
 
 # Below, every row is worth holding out in turn; above, one hold-out is precise enough.
@@ -41,17 +50,89 @@ class Fold(NamedTuple):
     rows: np.ndarray  # their numbers
 
 
-def splits(cv, rows, groups, rng):
+class MergedRows(NamedTuple):
+    """Merged rows, and where the rows that they were made of stand among them."""
+
+    X: np.ndarray
+    Y: np.ndarray
+    sample_weight: np.ndarray
+    groups: np.ndarray | None  # of every row: int, from 0 on
+    numbers: np.ndarray  # of the original rows; -1 for those without weight
+
+    @classmethod
+    def of(cls, X, Y, sample_weight, groups):
+        """Merge equal rows of the same group.
+
+        Raises
+        ------
+        ValueError
+            If `groups` do not name at least two groups, one for each row.
+        """
+        columns, codes = X, None
+        if groups is not None:
+            groups = check_array(
+                groups, input_name="groups", ensure_2d=False, dtype=None
+            )
+            check_consistent_length(X, groups)
+            names, codes = np.unique(groups, return_inverse=True)
+            if len(np.unique(codes[sample_weight > 0])) < 2:
+                raise ValueError(
+                    f"groups must name at least 2 groups of positive weight, got "
+                    f"{names[:2]}."
+                )
+            columns = np.column_stack([X, codes])
+        merged = merge_duplicates(columns, Y, sample_weight)
+        numbers = row_numbers(columns, Y, *merged[:2])
+        if groups is None:
+            return cls(*merged, None, numbers)
+        X, codes = merged[0][:, :-1].copy(), merged[0][:, -1]
+        codes = np.unique(codes, return_inverse=True)[1]  # Some may have no weight.
+        return cls(X, *merged[1:], codes, numbers)
+
+    def copies(self, rows, sample_weight):
+        """How many original rows some of these stand for.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+        sample_weight : ndarray of the shape of `rows`
+            Their weights, which may be a part of the whole.
+        """
+        numbers = self.numbers[self.numbers >= 0]
+        counts = np.bincount(numbers, minlength=len(self.X))[rows]
+        part = sample_weight / self.sample_weight[rows]
+        return np.maximum(1, np.rint(counts * part)).astype(int)
+
+
+def auto_splits(rows, rng):
+    """Pairs like those of `splits`: 5 random folds, or one hold-out of many rows."""
+    table, weight = rows[:3], rows.sample_weight
+    n = count_units(weight).sum()
+    is_many = n >= _ROWS_FOR_FOLDS
+    size = min(_MOST_HELD_OUT, round(_HELD_OUT * n))
+    if rows.groups is None and is_many:
+        return [divide(*table, hold_out_part(weight, size, rng))]
+    if rows.groups is None:
+        folds = hold_out_folds(weight, min(_N_FOLDS, n), rng)
+        return [divide(*table, held_out) for held_out in folds]
+    n_folds = min(round(n / size) if is_many else _N_FOLDS, rows.groups.max() + 1)
+    fold = group_folds(weight, rows.groups, n_folds, rng)
+    kept = range(n_folds)
+    if is_many:  # The fold that is nearest to a hold-out; groups may be large.
+        share = np.bincount(fold, weights=weight) / weight.sum()
+        kept = [np.argmin(np.abs(share - size / n))]
+    return [divide(*table, np.where(fold == f, weight, 0.0)) for f in kept]
+
+
+def splits(cv, rows, groups):
     """Pairs of (X, Y, sample_weight, row numbers): training rows, held-out rows.
 
     Parameters
     ----------
-    cv : "auto", int, splitter or iterable
-        "auto": 5 random folds under 3000 rows, else one hold-out of a tenth; the rows
-        must be merged ones.
+    cv : int, splitter or iterable
     rows : tuple of (X, Y, sample_weight)
     groups : array-like or None
-    rng : numpy.random.RandomState
+        For the splitter.
 
     Raises
     ------
@@ -59,13 +140,6 @@ def splits(cv, rows, groups, rng):
         If `cv` gives what are not rows, or no rows.
     """
     X, Y, weight = rows
-    if isinstance(cv, str):
-        n = count_units(weight).sum()
-        if n >= _ROWS_FOR_FOLDS:
-            size = min(_MOST_HELD_OUT, round(_HELD_OUT * n))
-            return [divide(*rows, hold_out_part(weight, size, rng))]
-        folds = hold_out_folds(weight, min(_N_FOLDS, n), rng)
-        return [divide(*rows, held_out) for held_out in folds]
     y = Y[:, 0] if Y.shape[1] == 1 else Y
     parts = []
     for pair in check_cv(cv, y, classifier=False).split(X, y, groups):
@@ -95,7 +169,7 @@ def _row_numbers(part, sample_weight):
     return rows
 
 
-def cross_fit(candidates, parts, seeds, n_jobs, progress):
+def cross_fit(candidates, parts, seeds, n_jobs, on_fit):
     """Fit every candidate to every split.
 
     A candidate is a list of estimators: all of them are fitted to the first split, and
@@ -110,23 +184,29 @@ def cross_fit(candidates, parts, seeds, n_jobs, progress):
     seeds : list of int, one for each split
     n_jobs : int
         Threads; the result is the same bits for every number.
-    progress : callable
-        Called after every fit.
+    on_fit : callable
+        ``on_fit(trial, candidate, split)`` after every fit, in the same order for every
+        `n_jobs`: split by split, candidate by candidate. A true answer stops: no split
+        is kept but those that have begun.
 
     Returns
     -------
     folds : list of list of Fold
         By candidate and split.
     """
+    owners = [(c, 0) for c, views in enumerate(candidates) for _ in views]
     tasks = [(e, parts[0], seeds[0]) for views in candidates for e in views]
-    trials = iter(_run_tasks(tasks, n_jobs, progress))
-    first = [_fold([next(trials) for _ in views], parts[0]) for views in candidates]
-    others = list(zip(parts[1:], seeds[1:], strict=True))
-    tasks = [(fold.best.estimator, *other) for fold in first for other in others]
-    trials = iter(_run_tasks(tasks, n_jobs, progress))
-    return [
-        [fold, *(_fold([next(trials)], part) for part, _ in others)] for fold in first
-    ]
+    trials, enough = _run_tasks(tasks, owners, n_jobs, on_fit)
+    trials = iter(trials)
+    folds = [[_fold([next(trials) for _ in views], parts[0])] for views in candidates]
+    if enough:
+        return folds
+    owners = [(c, s) for s in range(1, len(parts)) for c in range(len(candidates))]
+    tasks = [(folds[c][0].best.estimator, parts[s], seeds[s]) for c, s in owners]
+    trials, _ = _run_tasks(tasks, owners, n_jobs, on_fit)
+    for (c, s), trial in zip(owners, trials, strict=False):
+        folds[c].append(_fold([trial], parts[s]))
+    return folds
 
 
 def unshared(folds, sample_weight):
@@ -152,8 +232,11 @@ def unshared(folds, sample_weight):
     return float(np.mean(pairs) / sample_weight.sum())
 
 
-def _fit(estimator, split, seed, n_jobs, stop):
-    """Fit a network to the training rows; stop by the held-out rows."""
+def _fit(estimator, split, seed, n_jobs, stop=None):
+    """Fit a network to the training rows; stop by the held-out rows.
+
+    Once `stop` is set, by another thread, this ends in a KeyboardInterrupt.
+    """
     training, held_out = (part[:3] for part in split)
     rng = np.random.RandomState(seed)
     model = start_model(estimator, training, None, rng)
@@ -180,27 +263,55 @@ def _fold(trials, split):
     y = Y[:, 0] if Y.shape[1] == 1 else Y
     models, weights, best = [trial.model for trial in trials], np.ones(1), 0
     if len(models) > 1:
-        logpdf = [model.distribution(X).logpdf(y) for model in models]
+        logpdf = [with_tail(model.distribution(X)).logpdf(y) for model in models]
         weights = stacking_weights(logpdf, weight)
         best = clearly_best(logpdf, weight)
     return Fold(trials[best], Blend(models, weights.tolist()), (X, y, weight), rows)
 
 
-def _run_tasks(tasks, n_jobs, progress):
-    """Call ``_fit(*task)`` for all tasks in `n_jobs` threads; keep their order."""
-    inner, stop = max(1, n_jobs // max(1, len(tasks))), new_stop()
+def _run_tasks(tasks, owners, n_jobs, on_fit):
+    """Fit, until `on_fit` has enough.
 
-    def run(task):
-        trial = _fit(*task, inner, stop)
-        progress()
-        return trial
+    Parameters
+    ----------
+    tasks : list of tuple
+        Arguments of `_fit`.
+    owners : list of (candidate, split)
+        Of every task.
+    n_jobs : int
+    on_fit : callable
+        See `cross_fit`.
 
+    Returns
+    -------
+    trials : list of Trial
+        In the order of the tasks; those of every split that has begun.
+    enough : bool
+    """
+    trials, last = [], None
+    with closing(_results(tasks, n_jobs)) as results:
+        for (candidate, split), trial in zip(owners, results, strict=True):
+            if last is not None and split > last:
+                break
+            trials.append(trial)
+            if last is None and on_fit(trial, candidate, split):
+                last = split  # Its other fits are still needed.
+    return trials, last is not None
+
+
+def _results(tasks, n_jobs):
+    """Yield ``_fit(*task)`` of all tasks, in their order, from `n_jobs` threads."""
+    inner = max(1, n_jobs // max(1, len(tasks)))
     if n_jobs == 1 or len(tasks) < 2:
-        return [run(task) for task in tasks]
-    with ThreadPoolExecutor(min(n_jobs, len(tasks))) as executor:
-        try:
-            return list(executor.map(run, tasks))
-        except BaseException:
-            stop[0] = 1  # Ctrl-C, or an error in one of them, ends them all.
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+        for task in tasks:
+            yield _fit(*task, inner)
+        return
+    stop = new_stop()
+    executor = ThreadPoolExecutor(min(n_jobs, len(tasks)))
+    try:
+        futures = [executor.submit(_fit, *task, inner, stop) for task in tasks]
+        for future in futures:
+            yield future.result()
+    finally:  # Also after an error, a Ctrl-C, or an answer of a callback.
+        stop[0] = 1
+        executor.shutdown(cancel_futures=True)

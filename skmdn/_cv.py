@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """MDNRegressorCV: cross-fitted networks as one calibrated mixture."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from joblib import effective_n_jobs
 from scipy.stats import rankdata
+from sklearn.base import clone
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn import _auto
-from skmdn._blend import Blend
-from skmdn._crossfit import cross_fit, splits, unshared
+from skmdn._crossfit import MergedRows, auto_splits, cross_fit, splits, unshared
 from skmdn._discrete import warn_if_discrete
 from skmdn._distribution.checks import new_generator
 from skmdn._ensemble import Ensemble
@@ -20,8 +20,16 @@ from skmdn._estimator import MDNRegressor
 from skmdn._fitting import check_device
 from skmdn._model import fitted_network, fitted_state
 from skmdn._predictor import DistributionRegressor
-from skmdn._scaling import merge_duplicates, row_numbers
-from skmdn._sklearn import Interval, StrOptions, check_table, fit_context
+from skmdn._sklearn import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_table,
+    fit_context,
+    takes_weights,
+)
+from skmdn._tail import with_tail
+from skmdn._watch import FitsWatch
 
 _SHARED = (
     *("hidden_layer_sizes", "activation", "covariance_type", "n_estimators"),
@@ -40,34 +48,34 @@ _LINEAR = {
 }
 
 
-class MDNRegressorCV(DistributionRegressor):
+class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
     """Cross-fitted mixture density networks: the best density out of the box.
 
     Every fold's network is trained on the other folds and stopped by its own; all of
     them are kept, as one mixture. Candidates for `n_components`, or for any other
     parameter, are compared by out-of-fold log-likelihood. The scales are calibrated on
-    out-of-fold densities, and a heavy-tailed background bounds the loss of rows unlike
-    any seen before.
+    out-of-fold densities. A light tail, see `predict_dist`, bounds the loss of rows
+    unlike any seen before.
 
     Parameters
     ----------
     n_components : int or sequence of int, default=8
         Components of every member's mixture, or candidates to choose from.
     cv : "auto", int, cross-validation generator or iterable, default="auto"
-        "auto": 5 shuffled folds under 3000 rows, else one hold-out of a tenth.
+        "auto": 5 shuffled folds under 3000 rows, else one hold-out of a tenth; with
+        `groups`, folds and hold-out of whole groups.
     n_estimators : int, default=8
         Members of every network, see `MDNRegressor`.
     param_grid : dict or None, default=None
         Candidates for further parameters of `MDNRegressor`: names to sequences.
     scoring : str, callable or None, default=None
         Judges candidates on held-out rows: a name that `sklearn.metrics.get_scorer`
-        knows, or ``scoring(estimator, X, y)``, greater is better. None: mean
+        knows, or ``scoring(estimator, X, y)``, greater is better. It gets the weights
+        of the rows too if it has a parameter `sample_weight`. None: mean
         log-likelihood.
     calibrate : bool, default=True
         Whether to fit the temperature of the scales, the sharpness of the weights, and
         the weight of linear models [4]_ to out-of-fold densities.
-    background : float, default=0.005
-        Weight of the heavy-tailed background, which is centred on the prediction.
     hidden_layer_sizes, activation, covariance_type
         See `MDNRegressor`.
     n_bins : "auto" or int, default="auto"
@@ -84,6 +92,13 @@ class MDNRegressorCV(DistributionRegressor):
         Decides everything random.
     verbose : int or bool, default=0
         Whether to show a progress bar.
+    callback : callable or None, default=None
+        Called as ``callback(fit, losses, estimator_copy)`` after the fit of every
+        network, split by split: the number of the fit from 1 on; a dict with the
+        "candidate" (its number, None for the linear model), the "split" (its number),
+        "loss" and "validation_score" of its last epoch; and a function that returns the
+        network as a fitted `MDNRegressor`. Returning True stops: no further split is
+        begun, and the model is that of the splits so far.
 
     Attributes
     ----------
@@ -156,10 +171,10 @@ class MDNRegressorCV(DistributionRegressor):
         "param_grid": [dict, None],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "calibrate": ["boolean"],
-        "background": [Interval(Real, 0, 1, closed="left")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "callback": [callable, None],
     }
 
     def __init__(
@@ -171,7 +186,6 @@ class MDNRegressorCV(DistributionRegressor):
         param_grid=None,
         scoring=None,
         calibrate=True,
-        background=0.005,
         hidden_layer_sizes="auto",
         activation="silu",
         covariance_type="diag",
@@ -187,6 +201,7 @@ class MDNRegressorCV(DistributionRegressor):
         n_jobs=None,
         random_state=None,
         verbose=0,
+        callback=None,
     ):
         self.n_components = n_components
         self.cv = cv
@@ -194,7 +209,6 @@ class MDNRegressorCV(DistributionRegressor):
         self.param_grid = param_grid
         self.scoring = scoring
         self.calibrate = calibrate
-        self.background = background
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.covariance_type = covariance_type
@@ -210,6 +224,7 @@ class MDNRegressorCV(DistributionRegressor):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callback = callback
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, groups=None):
@@ -224,7 +239,8 @@ class MDNRegressorCV(DistributionRegressor):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         groups : array-like of shape (n_samples,), default=None
-            Group labels for the splitter `cv`.
+            Group labels for the splitter `cv`, which keeps rows of a group together. So
+            does ``cv="auto"``.
 
         Returns
         -------
@@ -243,23 +259,36 @@ class MDNRegressorCV(DistributionRegressor):
         check_device(self.device)
         table = check_table(self, X, y, sample_weight, reset=True)
         rng = new_generator(self.random_state)
-        rows = (table.X, table.Y, table.sample_weight)
-        if isinstance(self.cv, str):
-            rows = merge_duplicates(*rows)
+        rows = table[:3]
+        is_auto = isinstance(self.cv, str)
+        if is_auto:
+            rows = MergedRows.of(*rows, groups)
         if len(rows[0]) < 2:
             raise ValueError(
                 f"MDNRegressorCV needs at least 2 distinct rows, got n_samples = "
                 f"{len(rows[0])}."
             )
-        warn_if_discrete(*rows[1:])
-        parts = splits(self.cv, rows, groups, rng)
+        warn_if_discrete(*rows[1:3])
+        parts = auto_splits(rows, rng) if is_auto else splits(self.cv, rows, groups)
         if not parts:
             raise ValueError(f"cv must give at least one split, got cv={self.cv!r}.")
         seeds = rng.randint(2**31 - 1, size=len(parts))
         candidates = self._candidates()
-        *folds, experts = self._cross_fit([*candidates, _LINEAR], parts, seeds)
-        scores = np.array([[self._judge(fold, table) for fold in row] for row in folds])
-        self._store(self._fitted(table, rows, candidates, folds, scores, experts))
+        views = [self._views(candidate) for candidate in [*candidates, _LINEAR]]
+        n_fits = sum(map(len, views)) + len(views) * (len(parts) - 1)
+
+        def network(trial):
+            return self._network(trial, table)
+
+        with FitsWatch(self, table, n_fits, len(candidates), network) as watch:
+            n_jobs = effective_n_jobs(self.n_jobs)
+            *folds, experts = cross_fit(views, parts, seeds, n_jobs, watch)
+            scores = [[self._judge(fold, table, rows) for fold in row] for row in folds]
+            fitted = self._fitted(
+                table, rows, candidates, folds, np.array(scores), experts
+            )
+            watch.end(fitted)
+        self._store(fitted)
         return self
 
     def _candidates(self):
@@ -289,29 +318,26 @@ class MDNRegressorCV(DistributionRegressor):
             views.append(view)
         return views
 
-    def _cross_fit(self, candidates, parts, seeds):
-        """Fit every candidate on every split; a list of folds for each candidate."""
-        views = [self._views(candidate) for candidate in candidates]
-        n_fits = sum(map(len, views)) + len(views) * (len(parts) - 1)
-        n_jobs = effective_n_jobs(self.n_jobs)
-        if not self.verbose:
-            return cross_fit(views, parts, seeds, n_jobs, lambda: None)
-        from tqdm.auto import tqdm  # Imported here: most fits show no bar.
+    def _network(self, trial, table):
+        """Network of a fold as an estimator of its own."""
+        estimator = clone(trial.estimator)
+        vars(estimator).update(fitted_network(trial.model), **table.attributes)
+        estimator.n_outputs_, estimator._y_ndim = table.Y.shape[1], table.y_ndim
+        return estimator
 
-        with tqdm(total=n_fits, desc="MDNRegressorCV", unit="fit") as progress:
-            return cross_fit(views, parts, seeds, n_jobs, progress.update)
-
-    def _judge(self, fold, table):
+    def _judge(self, fold, table, rows):
         """Score of a fold's best network on the rows held out from it."""
         X, y, weight = fold.held_out
         if self.scoring is None:
-            network = Ensemble([Blend([fold.best.model], [1.0])], [], self.background)
-            logpdf = network.distribution(X).logpdf(y)
+            logpdf = with_tail(fold.best.model.distribution(X)).logpdf(y)
             return np.average(logpdf, weights=weight)
-        estimator = MDNRegressor()
-        vars(estimator).update(fitted_network(fold.best.model), **table.attributes)
-        estimator.n_outputs_, estimator._y_ndim = table.Y.shape[1], table.y_ndim
-        return float(get_scorer(self.scoring)(estimator, X, y))
+        scorer, estimator = get_scorer(self.scoring), self._network(fold.best, table)
+        if takes_weights(scorer):
+            return float(scorer(estimator, X, y, sample_weight=weight))
+        if isinstance(rows, MergedRows):
+            copies = rows.copies(fold.rows, weight)
+            X, y = np.repeat(X, copies, axis=0), np.repeat(y, copies, axis=0)
+        return float(scorer(estimator, X, y))
 
     def _fitted(self, table, rows, candidates, folds, scores, experts):
         """Everything that the fitted estimator has, as a dict."""
@@ -321,13 +347,14 @@ class MDNRegressorCV(DistributionRegressor):
         held_out = [fold.held_out for fold in chosen]
         blends = [fold.blend for fold in chosen]
         lines = [fold.best.model for fold in experts]
-        ensemble = Ensemble(blends, lines, float(self.background))
+        ensemble = Ensemble(blends, lines)
         if self.calibrate:
             ensemble = ensemble.calibrated(held_out).stacked(held_out)
         total, weights = np.zeros((2, len(rows[0])))
         usage = []
         for i, (X, y, weight) in enumerate(held_out):
-            total[chosen[i].rows] += weight * ensemble.part(i, X).logpdf(y)
+            part = with_tail(ensemble.part(i, X))
+            total[chosen[i].rows] += weight * part.logpdf(y)
             weights[chosen[i].rows] += weight
             network = chosen[i].best.model.distribution(X)
             usage.append(np.average(network.weights, axis=0, weights=weight))
@@ -336,8 +363,8 @@ class MDNRegressorCV(DistributionRegressor):
         )
         if self.calibrate:
             ensemble = ensemble.pooled(held_out, unshared(chosen, rows[2]))
-        if isinstance(self.cv, str):
-            oof = np.append(oof, np.nan)[row_numbers(table.X, table.Y, *rows[:2])]
+        if isinstance(rows, MergedRows):
+            oof = np.append(oof, np.nan)[rows.numbers]
         return {
             **table.attributes,
             **fitted_state(**ensemble.state()),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The networks of all folds as one mixture: calibration, experts, background."""
+"""The networks of all folds as one mixture: calibration and experts."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,9 @@ from scipy.optimize import minimize_scalar
 from skmdn._blend import Blend, stacking_weights
 from skmdn._model import Model, read_state
 from skmdn._state import check_list, check_number
+from skmdn._tail import with_tail
 from skmdn.distribution import MixtureDistribution
 
-# A scale mixture of wide Gaussians, in units of the targets' scale: tails so heavy that
-# no row costs much more than ln(1 / weight) nats, and closed forms throughout.
-_BACKGROUND_SCALES = 1.5 * 4.0 ** np.arange(7)
-_BACKGROUND_WEIGHTS = 2.0 ** -np.arange(7) / np.sum(2.0 ** -np.arange(7))
 _TEMPERATURES = (0.3, 4.0)
 _SHARPEST = 3.0  # Little is left on minor components, and more changes nothing.
 _ROWS_FOR_TEMPERATURE = 20_000
@@ -34,11 +31,13 @@ class _Case(NamedTuple):
     network: MixtureDistribution  # at the held-out rows, sharpened
     y: np.ndarray
     sample_weight: np.ndarray
-    wide: np.ndarray  # log-densities of `y` under the background
 
 
 class Ensemble(NamedTuple):
-    """Folds of equal weights, calibrated, with linear experts and a background.
+    """Folds of equal weights, calibrated, with linear experts.
+
+    Its distributions are without the tail, which the estimator puts around the whole.
+    All choices are made with it, as otherwise few outliers would decide.
 
     Attributes
     ----------
@@ -48,8 +47,6 @@ class Ensemble(NamedTuple):
         Linear models with Gaussian noise, fitted to the same folds.
     temperature : float
         Factor on the scales of the networks' components; their lower bounds hold.
-    background : float
-        Weight of the heavy-tailed background.
     linear_weight : float
         Weight of the linear experts.
     sharpness : float
@@ -58,7 +55,6 @@ class Ensemble(NamedTuple):
 
     folds: list
     experts: list
-    background: float
     temperature: float = 1.0
     linear_weight: float = 0.0
     sharpness: float = 1.0
@@ -79,8 +75,7 @@ class Ensemble(NamedTuple):
         check_list(experts, "experts", len(folds))
         numbers = {name: state[name] for name in cls._fields[2:]}
         for name, value in numbers.items():
-            shares = name in ("background", "linear_weight")
-            check_number(value, name, 0, *[1] * shares)
+            check_number(value, name, 0, *[1] * (name == "linear_weight"))
         return cls(
             [Blend.from_state(f, f"folds[{i}]") for i, f in enumerate(folds)],
             [Model.from_state(m, f"experts[{i}].") for i, m in enumerate(experts)],
@@ -90,7 +85,7 @@ class Ensemble(NamedTuple):
     @property
     def size(self):
         """Components of a row's mixture, counted once for each output."""
-        return sum(fold.size + 1 + len(_BACKGROUND_SCALES) for fold in self.folds)
+        return sum(fold.size + 1 for fold in self.folds)
 
     def distribution(self, X, n_jobs=1):
         """Mixture of the folds' distributions at the rows of `X`."""
@@ -98,14 +93,13 @@ class Ensemble(NamedTuple):
         return MixtureDistribution.mix(parts, [1 / len(parts)] * len(parts))
 
     def part(self, fold, X, n_jobs=1):
-        """Distribution of one fold's models; the background's components stand last."""
+        """Distribution of one fold's models."""
         core = self._heated(fold, self._network(fold, X, n_jobs))
-        if self.linear_weight > 0:
-            line = self.experts[fold].distribution(X, n_jobs)
-            shares = [1 - self.linear_weight, self.linear_weight]
-            core = MixtureDistribution.mix([core, line], shares)
-        parts = [core, self._wide(fold, core.mean())]
-        return MixtureDistribution.mix(parts, [1 - self.background, self.background])
+        if self.linear_weight == 0:
+            return core
+        line = self.experts[fold].distribution(X, n_jobs)
+        shares = [1 - self.linear_weight, self.linear_weight]
+        return MixtureDistribution.mix([core, line], shares)
 
     def _network(self, fold, X, n_jobs=1):
         """Distribution of a fold's networks with sharpened weights."""
@@ -119,17 +113,6 @@ class Ensemble(NamedTuple):
             bound = bound[0]
         scales = np.maximum(network.scales * self.temperature, bound)
         return network._replace(scales=scales)
-
-    def _wide(self, fold, means):
-        """Background around `means`, which remain those of the whole."""
-        unit = self.folds[fold].unit
-        shape = (len(means), len(_BACKGROUND_SCALES), len(unit))
-        scales = np.broadcast_to(np.multiply.outer(_BACKGROUND_SCALES, unit), shape)
-        means = np.broadcast_to(means.reshape(-1, 1, len(unit)), shape)
-        weights = np.broadcast_to(_BACKGROUND_WEIGHTS, shape[:2])
-        if len(unit) == 1:
-            means, scales = means[..., 0], scales[..., 0]
-        return MixtureDistribution._of(weights, means, scales)
 
     def calibrated(self, held_out):
         """Choose temperature and sharpness by the likelihood of held-out rows.
@@ -178,17 +161,14 @@ class Ensemble(NamedTuple):
             step = -(-len(X) * len(self.folds) // _ROWS_FOR_TEMPERATURE)
             rows = slice(None, None, step)
             network = self._network(fold, X[rows])
-            wide = self._wide(fold, network.mean()).logpdf(y[rows])
-            cases.append(_Case(fold, network, y[rows], weight[rows], wide))
+            cases.append(_Case(fold, network, y[rows], weight[rows]))
         return cases
 
     def _members(self, case):
         """The same rows once for every member of the fold's networks."""
         members, shares = self.folds[case.fold].members(case.network)
-        y, weight, wide = (
-            np.repeat(a, len(members) // len(a), axis=0) for a in case[2:]
-        )
-        return _Case(case.fold, members, y, weight * shares, wide)
+        y, weight = (np.repeat(a, len(members) // len(a), axis=0) for a in case[2:])
+        return _Case(case.fold, members, y, weight * shares)
 
     def _best_temperature(self, cases):
         """Temperature of the greatest likelihood; 1 if none is better."""
@@ -214,12 +194,9 @@ class Ensemble(NamedTuple):
 
     def _loss(self, cases):
         """Negative log-likelihood of held-out rows."""
-        with np.errstate(divide="ignore"):  # There may be no background.
-            shares = np.log([1 - self.background, self.background])
         total = 0.0
-        for fold, network, y, weight, wide in cases:
-            core = self._heated(fold, network).logpdf(y)
-            total -= weight @ np.logaddexp(shares[0] + core, shares[1] + wide)
+        for fold, network, y, weight in cases:
+            total -= weight @ with_tail(self._heated(fold, network)).logpdf(y)
         return total
 
     def stacked(self, held_out):
@@ -230,7 +207,7 @@ class Ensemble(NamedTuple):
         pairs, weights = [], []
         for fold, (X, y, weight) in enumerate(held_out):
             both = (self.part(fold, X), self.experts[fold].distribution(X))
-            pairs.append([part.logpdf(y) for part in both])
+            pairs.append([with_tail(part).logpdf(y) for part in both])
             weights.append(weight)
         logpdf, weight = np.concatenate(pairs, axis=1), np.concatenate(weights)
         share = min(stacking_weights(logpdf, weight)[1], _LINEAR_WEIGHTS[1])

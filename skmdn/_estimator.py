@@ -41,6 +41,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     A neural network maps every row of X to the weights, means and scales of a mixture
     of Gaussians, the conditional density of the targets [1]_. It is trained by maximum
     likelihood. Inputs and targets are scaled inside; densities are in the units of `y`.
+    A light tail, see `predict_dist`, bounds the loss of rows unlike any seen before.
 
     Parameters
     ----------
@@ -122,7 +123,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     validation_scores_ : list of float or None
         Mean log-likelihood of the held-out rows after every epoch.
     best_validation_score_ : float or None
-        That of the parameters which are kept, with the final scales.
+        That of the parameters which are kept, with the final scales and, like all
+        scores during training, without the tail.
     coefs_, intercepts_ : list of ndarray
         Weights and biases, layer by layer.
 

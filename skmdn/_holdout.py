@@ -7,6 +7,8 @@ source will be, which repeat the old ones as often. So a row that stands for sev
 shared out as several: to hold out what was drawn, not what is distinct.
 """
 
+import heapq
+
 import numpy as np
 
 _MOST_UNITS = 10_000_000
@@ -54,6 +56,36 @@ def hold_out_part(sample_weight, n_held_out, rng):
     return _share(
         sample_weight, counts, owner[rng.permutation(len(owner))[:n_held_out]]
     )
+
+
+def group_folds(sample_weight, groups, n_folds, rng):
+    """Number of the fold of every row: folds of whole groups, as even as may be.
+
+    As `sklearn.model_selection.GroupKFold` does: one after the other, from the largest
+    on, groups go to the lightest fold. Those of the same size are shuffled.
+
+    Parameters
+    ----------
+    sample_weight : ndarray of shape (n_samples,)
+    groups : ndarray of shape (n_samples,), int
+        From 0 on.
+    n_folds : int
+        No more than there are groups.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    fold : ndarray of shape (n_samples,), int
+    """
+    sizes = np.bincount(groups, weights=sample_weight)
+    shuffled = rng.permutation(len(sizes))
+    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    fold = np.empty(len(sizes), dtype=int)
+    totals = [(0.0, f) for f in range(n_folds)]
+    for group in order:
+        total, fold[group] = totals[0]
+        heapq.heapreplace(totals, (total + sizes[group], fold[group]))
+    return fold[groups]
 
 
 def _share(sample_weight, counts, owners):

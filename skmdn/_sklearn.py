@@ -3,6 +3,7 @@
 
 import copy
 import sys
+from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ __all__ = [
     "fit_context",
     "fitted_by_another",
     "take_rows",
+    "takes_weights",
 ]
 
 # Squares of targets beyond this overflow float64.
@@ -136,6 +138,23 @@ def check_weights(sample_weight, X):
     return weight
 
 
+def takes_weights(scorer):
+    """Whether a scorer takes a keyword `sample_weight`, and was not told not to.
+
+    Parameters
+    ----------
+    scorer : callable
+        ``scorer(estimator, X, y)``: scikit-learn's, this package's, or any other.
+    """
+    if hasattr(scorer, "get_metadata_routing"):
+        request = scorer.get_metadata_routing().score.requests
+        if request.get("sample_weight") is False:
+            return False
+    if hasattr(scorer, "_accept_sample_weight"):
+        return scorer._accept_sample_weight()
+    return "sample_weight" in signature(scorer).parameters
+
+
 def check_inputs(estimator, X):
     """Validate inputs to predict for."""
     return validate_data(estimator, X, reset=False, dtype=np.float64)
@@ -224,9 +243,11 @@ class EpochCallbacks:
         Epochs at most.
     table : Table
         Training data.
+    name : str, default="epoch"
+        What these parts of the fit are called.
     """
 
-    def __init__(self, estimator, max_iter, table):
+    def __init__(self, estimator, max_iter, table, name="epoch"):
         self._task = {
             "estimator": estimator,
             "X": table.X,
@@ -234,6 +255,7 @@ class EpochCallbacks:
             "metadata": table.metadata,
         }
         self._remaining, self._root, self._epoch = max_iter, None, None
+        self._name = name
         if HAS_CALLBACKS:
             self._root = estimator._init_callback_context(max_subtasks=max_iter)
             self._root.call_on_fit_task_begin(**self._task)
@@ -241,7 +263,7 @@ class EpochCallbacks:
 
     def _begin_epoch(self):
         self._remaining -= 1
-        self._epoch = self._root.subcontext(task_name="epoch")
+        self._epoch = self._root.subcontext(task_name=self._name)
         self._epoch.call_on_fit_task_begin(**self._task)
 
     def end_epoch(self, attributes):

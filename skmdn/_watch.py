@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Watching a training: the progress bar and the callbacks, epoch by epoch."""
+"""Watching a training: the progress bar and the callbacks, part by part."""
 
 import copy
 
@@ -67,6 +67,69 @@ class Watch:
         stop = self._callbacks.end_epoch(attributes)
         if self._estimator.callback is not None:
             stop |= bool(self._estimator.callback(epoch.epoch, shown, estimator_copy))
+        return stop
+
+    def end(self, attributes):
+        """Tell scikit-learn's callbacks that the fit ended with these attributes."""
+        self._callbacks.end_fit(lambda: attributes)
+
+
+class FitsWatch:
+    """Called after every fit of a network by `cross_fit`; a context manager around it.
+
+    Parameters
+    ----------
+    estimator : MDNRegressorCV
+        Being fitted; not changed. Its parameters `verbose` and `callback` apply.
+    table : Table
+        What it is fitted to.
+    n_fits : int
+    n_candidates : int
+        The one behind the last is the linear model.
+    network : callable
+        ``network(trial)`` returns its network as a fitted estimator.
+    """
+
+    def __init__(self, estimator, table, n_fits, n_candidates, network):
+        self._estimator = estimator
+        self._table = table
+        self._n_fits = n_fits
+        self._n_candidates = n_candidates
+        self._network = network
+        self._fit = 0
+        self._bar = self._callbacks = None
+
+    def __enter__(self):
+        name = "network"
+        self._callbacks = EpochCallbacks(
+            self._estimator, self._n_fits, self._table, name
+        )
+        if self._estimator.verbose:
+            from tqdm.auto import tqdm  # Imported here: most fits show no bar.
+
+            kind = type(self._estimator).__name__
+            self._bar = tqdm(total=self._n_fits, desc=kind, unit="fit")
+        return self
+
+    def __exit__(self, *error):
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, trial, candidate, split):
+        """Tell everybody about a `Trial`; return whether somebody asks to stop."""
+        self._fit += 1
+        if self._bar is not None:
+            self._bar.update()
+        stop = self._callbacks.end_epoch(lambda: None)
+        if self._estimator.callback is not None:
+            shown = {
+                "candidate": candidate if candidate < self._n_candidates else None,
+                "split": split,
+                "loss": trial.losses[-1],
+                "validation_score": trial.scores[-1],
+            }
+            callback = self._estimator.callback
+            stop |= bool(callback(self._fit, shown, lambda: self._network(trial)))
         return stop
 
     def end(self, attributes):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""MDNRegressorCV: folds, choice of candidates, calibration, background."""
+"""MDNRegressorCV: folds, choice of candidates, calibration."""
 
 import pickle
 
@@ -14,6 +14,8 @@ from skmdn import MDNRegressor, MDNRegressorCV
 from skmdn._blend import clearly_best, stacking_weights
 from skmdn._crossfit import Fold, splits, unshared
 from skmdn._holdout import count_units, hold_out_folds, hold_out_part
+from skmdn._tail import N_COMPONENTS as N_TAIL
+from skmdn._tail import with_tail
 from skmdn.datasets import make_bimodal, make_heteroscedastic, make_interactions
 
 SMALL = {"hidden_layer_sizes": 8, "n_estimators": 2, "max_iter": 25, "random_state": 0}
@@ -46,7 +48,7 @@ def test_keeps_every_fold(fitted, table):
     np.testing.assert_allclose(fitted.component_weights_.sum(axis=1), 1)
     n_experts = int(fitted.linear_weight_ > 0)
     # The first fold has networks of both views.
-    assert distribution.n_components == 8 + 5 * (8 + n_experts + 7)
+    assert distribution.n_components == 8 + 5 * (8 + n_experts) + N_TAIL
     np.testing.assert_allclose(distribution.weights.sum(axis=1), 1)
     assert np.isfinite(fitted.oof_logpdf_).all()
     assert len(fitted.oof_logpdf_) == len(X)
@@ -57,7 +59,7 @@ def test_keeps_every_fold(fitted, table):
 def test_density_integrates_to_one(fitted, table):
     row = fitted.predict_dist(table[0][:1])
     total, _ = quad(lambda y: row.pdf(y)[0], -1e3, 1e3, points=[-5, 0, 5], limit=500)
-    np.testing.assert_allclose(total, 1, atol=2e-3)  # the background goes on
+    np.testing.assert_allclose(total, 1, atol=1e-6)  # the tail goes on
 
 
 def test_chooses_the_number_of_components():
@@ -178,9 +180,9 @@ def test_splits_may_be_lists_or_masks(table):
     weight = np.arange(150.0) % 5
     inside = np.arange(150) < 100
     rows = (X, y[:, None], weight)
-    (as_masks,) = splits([(inside, ~inside)], rows, None, None)
+    (as_masks,) = splits([(inside, ~inside)], rows, None)
     lists = (np.flatnonzero(part).tolist() for part in (inside, ~inside))
-    (as_lists,) = splits([tuple(lists)], rows, None, None)
+    (as_lists,) = splits([tuple(lists)], rows, None)
     for part, other in zip(as_masks, as_lists, strict=True):
         for array, expected in zip(part, other, strict=True):
             np.testing.assert_array_equal(array, expected)
@@ -322,7 +324,7 @@ def test_unshared_rows_are_those_that_one_fold_has_seen_and_another_has_not(
 ):
     X, y = make_heteroscedastic(100, random_state=0)
     rows = (X, y[:, None], np.ones(100))
-    held_out = [part[1] for part in splits(cv, rows, None, None)]
+    held_out = [part[1] for part in splits(cv, rows, None)]
     folds = [Fold(None, None, part[:3], part[3]) for part in held_out]
     sets = [set(part[3]) for part in held_out]
     pairs = [len(others - own) / 100 for own in sets for others in sets]
@@ -349,7 +351,7 @@ def test_temperature_of_the_fit_is_that_of_the_pooled_folds():
     assert mdn.temperature_ < 0.95 * calibrated.temperature
     # Out of fold it is the calibrated fold that counts, not its part in the mixture.
     logpdf = [
-        calibrated.part(fold, *held_out[fold][:1]).logpdf(held_out[fold][1])
+        with_tail(calibrated.part(fold, held_out[fold][0])).logpdf(held_out[fold][1])
         for fold in range(3)
     ]
     rows = np.concatenate([rows for _, rows in folds])
@@ -359,30 +361,9 @@ def test_temperature_of_the_fit_is_that_of_the_pooled_folds():
 def test_bound_of_the_scales_holds_after_calibration(table):
     X, y = table
     mdn = MDNRegressorCV(2, min_scale=1.0, n_bins=4, **SMALL).fit(X, y)
-    scales = mdn.predict_dist(X).scales.reshape(len(X), 5, -1)
-    unit = scales[..., -1:] / (1.5 * 4**6)  # from the widest of the background
-    assert np.all(scales >= 0.999 * unit)
-
-
-def test_background_bounds_the_loss_of_an_outlier():
-    X, y = make_heteroscedastic(150, random_state=0)
-    with_background = MDNRegressorCV(2, **SMALL).fit(X, y)
-    without = MDNRegressorCV(2, background=0.0, **SMALL).fit(X, y)
-    far = [y.mean() + 200 * y.std()]
-    assert with_background.logpdf(X[:1], far)[0] > -20
-    assert without.logpdf(X[:1], far)[0] < -1000
-    # ... at a price of half a per cent of the density.
-    typical = with_background.logpdf(X, y) - without.logpdf(X, y)
-    assert np.abs(np.median(typical)) < 0.05
-
-
-def test_background_leaves_the_prediction(fitted, table):
-    X, _ = table
-    ensemble = fitted._mixture()
-    bare = ensemble._replace(background=0.0).distribution(X)
-    heavy = ensemble._replace(background=0.5).distribution(X)
-    np.testing.assert_allclose(heavy.mean(), bare.mean(), rtol=1e-9, atol=1e-9)
-    assert np.all(heavy.std() > 10 * bare.std())
+    ensemble = mdn._mixture()._replace(linear_weight=0.0)
+    for number, fold in enumerate(ensemble.folds):
+        assert np.all(ensemble.part(number, X).scales >= 0.999 * fold.unit)
 
 
 def test_a_line_is_left_to_the_linear_experts():
@@ -441,7 +422,6 @@ def test_failed_fit_keeps_the_earlier_one(table):
         ({"n_components": []}, "n_components"),
         ({"n_components": [0, 2]}, "n_components"),
         ({"param_grid": {"depth": [1]}}, "depth"),
-        ({"background": 1.5}, "background"),
         ({"cv": "loo"}, "cv"),
         ({"cv": []}, "cv"),
         ({"n_bins": "few"}, "n_bins"),

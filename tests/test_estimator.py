@@ -206,11 +206,16 @@ def test_course_of_training(table):
     assert without.loss_curve_[-1] < without.loss_curve_[0]
 
 
+def core_score(mdn, X, y):
+    """Mean log-likelihood without the tail, as during training."""
+    return mdn._mixture().distribution(X).logpdf(y).mean()
+
+
 def test_scores_are_in_the_units_of_y(table):
     X, y = table
     mdn = MDNRegressor(**QUICK).fit(X, y, X_val=X, y_val=y)
     # Trained in float32, evaluated in float64.
-    assert mdn.best_validation_score_ == pytest.approx(mdn.score(X, y), abs=1e-5)
+    assert mdn.best_validation_score_ == pytest.approx(core_score(mdn, X, y), abs=1e-5)
     other = MDNRegressor(**QUICK).fit(X, 1024 * y, X_val=X, y_val=1024 * y)
     moved = np.log(1024)
     np.testing.assert_allclose(
@@ -297,7 +302,7 @@ def test_not_fitted(table):
 def test_given_validation_rows_are_used(table):
     X, y = table
     mdn = MDNRegressor(**QUICK).fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
-    score = mdn.score(X[80:], y[80:])
+    score = core_score(mdn, X[80:], y[80:])
     assert mdn.best_validation_score_ == pytest.approx(score, abs=1e-5)
 
 
@@ -329,7 +334,7 @@ def test_best_epoch_is_kept(table):
         hidden_layer_sizes=(), learning_rate_init=0.5, max_iter=40, random_state=0
     ).fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:])
     assert mdn.best_validation_score_ > mdn.validation_scores_[-1]
-    score = mdn.score(X[60:], y[60:])
+    score = core_score(mdn, X[60:], y[60:])
     assert mdn.best_validation_score_ == pytest.approx(score, abs=1e-4)
 
 

@@ -19,7 +19,7 @@ LAYERS = (
     ("_network", "_scaling"),
     ("_discrete", "_distribution", "_state", "_training"),
     ("distribution",),
-    ("_model", "_output_types", "_sklearn"),
+    ("_model", "_output_types", "_sklearn", "_tail"),
     ("_blend", "_fitting", "_predict_dist", "_predictor", "_watch"),
     ("_cross_val", "_crossfit", "_ensemble", "_estimator", "metrics"),
     ("_cv", "calibration", "inspection"),

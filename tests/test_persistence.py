@@ -169,7 +169,6 @@ def test_a_tampered_expert_is_refused(ensemble, name):
         {"temperature": np.inf},
         {"temperature": "1"},
         {"temperature": -1.0},
-        {"background": 2.0},
         {"linear_weight": float("nan")},
         {"more": 1},
     ],

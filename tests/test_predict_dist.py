@@ -86,7 +86,7 @@ def test_predict_dist_through_meta_estimators(table, wrap):
     X, y = table
     model = wrap(MDNRegressor(**QUICK)).fit(X, y)
     distribution = predict_dist(model, X)
-    assert distribution.weights.shape == (120, 2)
+    assert distribution.weights.shape == (120, 2 + 6)  # with the tail
     np.testing.assert_allclose(distribution.mean(), model.predict(X), rtol=1e-10)
 
 

@@ -55,21 +55,46 @@ class Sampling:
             raise ValueError(f"temperature must be one or two numbers; got {pair}.")
         for_weights = check_positive("temperature", for_weights)
         for_scales = check_positive("temperature", for_scales)
-        seed = new_generator(random_state).randint(2**32, size=2, dtype=np.uint64)
-        weights, means, scales = evaluate.parameters(self)
+        seed = new_seed(random_state)
+        draws = self._tempered(for_weights, for_scales)._draw(n_draws, seed)
+        return draws[..., 0] if n_samples is None else draws
+
+    def _tempered(self, for_weights, for_scales):
+        """Weights and variances at other temperatures; 1 leaves them."""
+        parts = {}
         if for_weights != 1:
-            weights = (weights / weights.max(axis=1, keepdims=True)) ** (
-                1 / for_weights
-            )
-            weights /= weights.sum(axis=1, keepdims=True)
+            most = self.weights.max(axis=1, keepdims=True)
+            weights = (self.weights / most) ** (1 / for_weights)
+            parts["weights"] = weights / weights.sum(axis=1, keepdims=True)
         if for_scales != 1:
-            scales = scales * np.sqrt(for_scales)
+            parts["scales"] = self.scales * np.sqrt(for_scales)
+        return self._replace(**parts)
+
+    def _draw(self, n_draws, seed, first_row=0):
+        """Draw from every row.
+
+        Parameters
+        ----------
+        n_draws : int
+        seed : numpy.uint64
+            From `new_seed`.
+        first_row : int
+            Number of the first row, where these rows are a part of others.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_rows[, n_outputs], n_draws)
+        """
         draws = np.empty((len(self), self.n_outputs, n_draws))
         sampling.sample(
-            *(weights, means, scales, (seed[0] << np.uint64(32)) | seed[1], draws),
+            *(*evaluate.parameters(self), seed, first_row * n_draws, draws),
             np.empty(self.n_components),
             np.empty((1 + self.n_outputs, sampling.LANES)),
         )
-        if self.means.ndim == 2:
-            draws = draws[:, 0]
-        return draws[..., 0] if n_samples is None else draws
+        return draws[:, 0] if self.means.ndim == 2 else draws
+
+
+def new_seed(random_state):
+    """Draw the seed of a stream."""
+    high, low = new_generator(random_state).randint(2**32, size=2, dtype=np.uint64)
+    return (high << np.uint64(32)) | low

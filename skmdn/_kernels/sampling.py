@@ -108,8 +108,8 @@ def _draw_numbers(seed, first, numbers):
 
 
 @compiled
-def sample(weights, means, scales, seed, out, cumulated, numbers):
-    """Fill out (n, D, m) with m draws of every row.
+def sample(weights, means, scales, seed, before, out, cumulated, numbers):
+    """Fill out (n, D, m) with m draws of every row; `before` others were drawn.
 
     cumulated (K,) and numbers (1 + D, LANES) are scratch.
     """
@@ -120,7 +120,7 @@ def sample(weights, means, scales, seed, out, cumulated, numbers):
     total = out.shape[0] * n_draws
     row, draw = 0, 0
     for first in range(0, total, LANES):
-        _draw_numbers(seed, first, numbers)
+        _draw_numbers(seed, before + first, numbers)
         for lane in range(min(LANES, total - first)):
             if n_draws < _FEW_DRAWS:
                 k = _choose(weights, row, numbers[0, lane])
