@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Out-of-fold distributions: scikit-learn's cross_val_predict for predict_dist."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -12,8 +15,15 @@ from skmdn.distribution import MixtureDistribution
 
 
 def cross_val_predict_dist(
-    estimator, X, y, *, groups=None, cv=None, params=None, n_jobs=None
-):
+    estimator: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    cv: Any = None,
+    params: dict[str, Any] | None = None,
+    n_jobs: int | None = None,
+) -> MixtureDistribution:
     """Distribution of every row by a model that did not see it.
 
     Clones of `estimator` are fitted to all folds but one and predict that one, as in
@@ -98,7 +108,7 @@ def _no_score(estimator, X, y):
 class _Partition:
     """A splitter whose test folds hold every row once, else it says so before fits."""
 
-    def __init__(self, cv):
+    def __init__(self, cv: Any) -> None:
         self.cv = cv
 
     def split(self, X, y=None, groups=None, **params):

@@ -2,8 +2,10 @@
 """predict_dist through the meta-estimators of scikit-learn and its relatives."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.ensemble import BaggingRegressor, VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.multioutput import MultiOutputRegressor
@@ -18,7 +20,7 @@ _COMPONENTS_AT_ONCE = 2**20
 _FIRST_BLOCK = 64
 
 
-def predict_dist(model, X):
+def predict_dist(model: Any, X: ArrayLike) -> MixtureDistribution:
     """Conditional distribution from a fitted model that contains an `MDNRegressor`.
 
     Parameters

@@ -23,7 +23,7 @@ try:  # scikit-learn 1.9, experimental there
 except ImportError:
     HAS_CALLBACKS = False
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef] # one of the two
         """Stand-in where scikit-learn has no callbacks."""
 
 

@@ -14,8 +14,8 @@ TESTS = Path(__file__).parent
 # From the bottom to the top: a module imports only from the lines above its own, or
 # from its own folder.
 LAYERS = (
-    ("_affine", "_auto", "_holdout", "_kernels", "_versions", "datasets"),
-    ("_components", "_families"),
+    ("_affine", "_auto", "_holdout", "_kernels", "_typing", "_versions"),
+    ("_components", "_families", "datasets"),
     ("_network", "_scaling"),
     ("_discrete", "_distribution", "_state", "_training"),
     ("distribution",),

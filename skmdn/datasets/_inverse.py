@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Inverse problems: one input, several separate answers."""
 
+from typing import Any
+
 import numpy as np
 from scipy import special
 
+from skmdn._typing import Seed
 from skmdn.datasets._common import density, generator, log_normal
 
 
-def make_inverse_sine(n_samples=500, *, return_density=False, random_state=None):
+def make_inverse_sine(
+    n_samples: int = 500, *, return_density: bool = False, random_state: Seed = None
+) -> tuple[Any, ...]:
     """Draw the inverse sine: up to three answers for one input.
 
     The answer y is uniform on (0, 1) and the input is its noisy image,
@@ -90,8 +95,12 @@ def _inverse_sine_possible(x, angle):
 
 
 def make_flipped_wave(
-    n_samples=1000, *, shuffle=True, return_density=False, random_state=None
-):
+    n_samples: int = 1000,
+    *,
+    shuffle: bool = True,
+    return_density: bool = False,
+    random_state: Seed = None,
+) -> tuple[Any, ...]:
     """Draw the flipped wave: a noisy wave over time, with time as the answer.
 
     The answers ``t = linspace(-10, 10, n_samples)`` are equally spaced and the input is
@@ -167,7 +176,9 @@ def _flipped_wave_logpdf(X, y):
     return np.where(np.abs(y) <= 10, logpdf, -np.inf)
 
 
-def make_bishop_inverse(n_samples=1000, *, return_density=False, random_state=None):
+def make_bishop_inverse(
+    n_samples: int = 1000, *, return_density: bool = False, random_state: Seed = None
+) -> tuple[Any, ...]:
     """Draw Bishop's inverse problem: predict t from ``x = t + 0.3 sin(2 pi t) + e``.
 
     The answer t is uniform on (0, 1) and the noise e is uniform on (-0.1, 0.1). In the

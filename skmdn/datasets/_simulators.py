@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Simulators: y drawn from a known density given x, one difficulty each."""
 
+from typing import Any
+
 import numpy as np
 from scipy import special, stats
 
+from skmdn._typing import Seed
 from skmdn.datasets._common import density, generator, log_normal
 
 
-def make_heteroscedastic(n_samples=1000, *, return_density=False, random_state=None):
+def make_heteroscedastic(
+    n_samples: int = 1000, *, return_density: bool = False, random_state: Seed = None
+) -> tuple[Any, ...]:
     """Draw a sine whose noise triples from one end to the other.
 
     ``y = 2 sin(2 pi x) + (0.5 + x) e``, with x uniform on (0, 1) and e standard normal.
@@ -60,7 +65,9 @@ def _heteroscedastic_logpdf(X, y):
     return log_normal(y, *_heteroscedastic_moments(X[:, 0]))
 
 
-def make_bimodal(n_samples=1000, *, return_density=False, random_state=None):
+def make_bimodal(
+    n_samples: int = 1000, *, return_density: bool = False, random_state: Seed = None
+) -> tuple[Any, ...]:
     """Draw two branches that cross: a sine or a cosine, with even odds.
 
     ``y = 10 sin(x) + e`` or ``y = 10 cos(x) + e``, each with probability 0.5, with x
@@ -113,7 +120,9 @@ def _bimodal_logpdf(X, y):
     return np.logaddexp(sine, cosine) - np.log(2)
 
 
-def make_skewed(n_samples=1000, *, return_density=False, random_state=None):
+def make_skewed(
+    n_samples: int = 1000, *, return_density: bool = False, random_state: Seed = None
+) -> tuple[Any, ...]:
     """Draw a skew-normal target whose location, scale and skewness move with x.
 
     x is normal with mean 0 and standard deviation 0.5; y is skew-normal with location
@@ -172,7 +181,9 @@ def _skewed_logpdf(X, y):
     return log_normal(y, location, scale) + skewing
 
 
-def make_heavy_tailed(n_samples=1000, *, return_density=False, random_state=None):
+def make_heavy_tailed(
+    n_samples: int = 1000, *, return_density: bool = False, random_state: Seed = None
+) -> tuple[Any, ...]:
     """Draw a target with infinite variance: Student's t with two degrees of freedom.
 
     ``y = 2 x + sin(2 pi x) + (0.1 + 0.2 x) e``, with x uniform on (0, 1).
@@ -221,7 +232,9 @@ def _heavy_tailed_logpdf(X, y):
     return stats.t.logpdf(y, 2, *_heavy_tailed_parameters(X[:, 0]))
 
 
-def make_atoms(n_samples=1000, *, return_density=False, random_state=None):
+def make_atoms(
+    n_samples: int = 1000, *, return_density: bool = False, random_state: Seed = None
+) -> tuple[Any, ...]:
     """Draw a discrete target: one of six values, with odds that move with x.
 
     x is uniform on (0, 1); y is the value ``k`` of {3, 4, 5, 6, 7, 8} with probability
@@ -282,7 +295,9 @@ def _atoms_logpdf(X, y):
     return np.where(hit, _atoms_log_probabilities(X[:, 0]), -np.inf).max(axis=1)
 
 
-def make_interactions(n_samples=1000, *, return_density=False, random_state=None):
+def make_interactions(
+    n_samples: int = 1000, *, return_density: bool = False, random_state: Seed = None
+) -> tuple[Any, ...]:
     """Draw a target that ten inputs move, spread and split in two by interactions.
 
     The inputs are uniform on (0, 1). The location is Friedman's function,

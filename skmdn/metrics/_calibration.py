@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Calibration: whether events happen as often as the distributions say."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import check_open_unit, check_probabilities
+from skmdn._typing import FloatArray
 from skmdn.metrics._checks import (
     check_rows,
     normalised_weight,
@@ -14,7 +18,7 @@ from skmdn.metrics._checks import (
 LEVELS = np.arange(1, 20) / 20
 
 
-def pit_values(y_true, dist):
+def pit_values(y_true: ArrayLike, dist: Any) -> FloatArray:
     """Probability integral transform: the predicted cdf at the observed targets.
 
     The values of a calibrated model are uniform on (0, 1). A hump in the middle of
@@ -65,7 +69,13 @@ def pit_values(y_true, dist):
     return dist.cdf(y_true)
 
 
-def coverage_score(y_true, dist, coverage=0.9, *, sample_weight=None):
+def coverage_score(
+    y_true: ArrayLike,
+    dist: Any,
+    coverage: float = 0.9,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Part of the observations that lie in their central interval.
 
     Best is `coverage` itself: more means that the intervals are too wide.
@@ -111,7 +121,13 @@ def coverage_score(y_true, dist, coverage=0.9, *, sample_weight=None):
     return weighted_mean(inside.astype(np.float64), sample_weight)
 
 
-def calibration_error(y_true, dist, q=None, *, sample_weight=None):
+def calibration_error(
+    y_true: ArrayLike,
+    dist: Any,
+    q: ArrayLike | None = None,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     r"""Mean squared distance of the reliability curve from the diagonal.
 
     Lower is better; zero is perfect calibration. A model that ignores the inputs can be

@@ -2,8 +2,10 @@
 """Everything that says whether to trust a fit, in one table."""
 
 import textwrap
+from typing import Any, Literal, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from skmdn._discrete import (
@@ -42,7 +44,29 @@ _LINES = (
 )
 
 
-def density_report(y_true, dist, *, sample_weight=None, output_dict=False):
+@overload
+def density_report(
+    y_true: ArrayLike,
+    dist: Any,
+    *,
+    sample_weight: ArrayLike | None = None,
+    output_dict: Literal[False] = False,
+) -> str: ...
+@overload
+def density_report(
+    y_true: ArrayLike,
+    dist: Any,
+    *,
+    sample_weight: ArrayLike | None = None,
+    output_dict: Literal[True],
+) -> dict[str, Any]: ...
+def density_report(
+    y_true: ArrayLike,
+    dist: Any,
+    *,
+    sample_weight: ArrayLike | None = None,
+    output_dict: bool = False,
+) -> str | dict[str, Any]:
     r"""Scores, calibration and components of a fit, and what is wrong with it.
 
     Judge rows that the model was not fitted to: over-fitting cannot be seen in the

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Metrics as scorers: ``scorer(estimator, X, y)`` for searches and cross-validation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import MetadataRequest
@@ -43,12 +46,18 @@ class _DistScorer:
     changes: the scorers of the package are shared by everyone who imports them.
     """
 
-    score_func: object
+    score_func: Callable[..., Any]
     sign: int
     kwargs: dict
     request: bool | str | None = None
 
-    def __call__(self, estimator, X, y_true, sample_weight=None):
+    def __call__(
+        self,
+        estimator: Any,
+        X: ArrayLike,
+        y_true: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Score the distributions that a fitted `estimator` predicts for `X`.
 
         Parameters
@@ -100,7 +109,7 @@ class _DistScorer:
                 shares.append(weight[rows].sum())
         return float(np.average(scores, weights=shares))
 
-    def set_score_request(self, *, sample_weight):
+    def set_score_request(self, *, sample_weight: Any) -> Callable[..., float]:
         """Return a scorer that asks for weights when metadata routing is enabled.
 
         Parameters
@@ -126,7 +135,7 @@ class _DistScorer:
             )
         return replace(self, request=sample_weight)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Tell scikit-learn which metadata this scorer asks for.
 
         Returns
@@ -147,7 +156,9 @@ class _DistScorer:
         return f"make_dist_scorer({self.score_func.__name__}{sign}{kwargs})"
 
 
-def make_dist_scorer(score_func, *, greater_is_better=True, **kwargs):
+def make_dist_scorer(
+    score_func: Callable[..., Any], *, greater_is_better: bool = True, **kwargs: Any
+) -> Callable[..., float]:
     """Make a scorer of a metric of distributions, like scikit-learn's `make_scorer`.
 
     Parameters
@@ -186,7 +197,7 @@ log_likelihood_scorer = make_dist_scorer(log_likelihood_score)
 neg_crps_scorer = make_dist_scorer(crps_loss, greater_is_better=False)
 
 
-def make_pinball_scorer(q):
+def make_pinball_scorer(q: ArrayLike) -> Callable[..., float]:
     """Make a scorer of the negative pinball loss at level `q`.
 
     Parameters
@@ -214,7 +225,7 @@ def make_pinball_scorer(q):
     return make_dist_scorer(pinball_loss, greater_is_better=False, q=q)
 
 
-def make_coverage_scorer(coverage):
+def make_coverage_scorer(coverage: float) -> Callable[..., float]:
     """Make a scorer of the part of observations inside their central interval.
 
     It reports; it is no criterion to select by, since the widest intervals cover most.

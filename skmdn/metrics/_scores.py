@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Proper scores: averages over rows that the true distribution optimises."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import check_open_unit, check_probabilities
 from skmdn.metrics._checks import (
@@ -10,7 +13,9 @@ from skmdn.metrics._checks import (
 )
 
 
-def log_likelihood_score(y_true, dist, *, sample_weight=None):
+def log_likelihood_score(
+    y_true: ArrayLike, dist: Any, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Mean log-likelihood of the observed targets, in nats per row.
 
     Greater is better. This is what ``MDNRegressor.score`` returns.
@@ -50,7 +55,9 @@ def log_likelihood_score(y_true, dist, *, sample_weight=None):
     return weighted_mean(dist.logpdf(y_true), sample_weight)
 
 
-def crps_loss(y_true, dist, *, sample_weight=None):
+def crps_loss(
+    y_true: ArrayLike, dist: Any, *, sample_weight: ArrayLike | None = None
+) -> float:
     r"""Mean continuous ranked probability score, in units of y.
 
     Lower is better. It generalises the absolute error to distributions and, unlike the
@@ -97,7 +104,13 @@ def crps_loss(y_true, dist, *, sample_weight=None):
     return weighted_mean(dist.crps(y_true), sample_weight)
 
 
-def energy_loss(y_true, dist, *, sample_weight=None, **kwargs):
+def energy_loss(
+    y_true: ArrayLike,
+    dist: Any,
+    *,
+    sample_weight: ArrayLike | None = None,
+    **kwargs: Any,
+) -> float:
     r"""Mean energy score, the CRPS of several outputs together, in units of y.
 
     Lower is better. Scale the outputs to comparable units first: the score measures
@@ -142,7 +155,13 @@ def energy_loss(y_true, dist, *, sample_weight=None, **kwargs):
     return weighted_mean(dist.energy_score(y_true, **kwargs), sample_weight)
 
 
-def pinball_loss(y_true, dist, q=0.5, *, sample_weight=None):
+def pinball_loss(
+    y_true: ArrayLike,
+    dist: Any,
+    q: ArrayLike = 0.5,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     r"""Mean pinball loss of predicted quantiles, in units of y.
 
     Lower is better. At ``q=0.5`` it is half the mean absolute error of the median.
@@ -182,15 +201,21 @@ def pinball_loss(y_true, dist, q=0.5, *, sample_weight=None):
     1.0
     """
     levels = check_probabilities("q", q)
-    y_true = check_rows(y_true, dist, "ppf")
-    loss = np.zeros(len(y_true))
+    y = check_rows(y_true, dist, "ppf")
+    loss = np.zeros(len(y))
     for level in levels:
-        error = y_true - dist.ppf(level)
+        error = y - dist.ppf(level)
         loss += np.where(error < 0, level - 1, level) * error
     return weighted_mean(loss / len(levels), sample_weight)
 
 
-def interval_loss(y_true, dist, coverage=0.9, *, sample_weight=None):
+def interval_loss(
+    y_true: ArrayLike,
+    dist: Any,
+    coverage: float = 0.9,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     r"""Mean interval score (Winkler score) of central intervals, in units of y.
 
     Lower is better: the width of the interval, plus a penalty for each observation

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a type checker makes of the public signatures: mypy reads it, nothing runs."""
+
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmdn import MixtureDistribution, cross_val_predict_dist, metrics, predict_dist
+from skmdn.datasets import make_heteroscedastic
+
+Floats = NDArray[np.float64]
+
+X, y = make_heteroscedastic(100, random_state=np.random.RandomState(0))
+
+dist = predict_dist(object(), [[0.0]])
+assert_type(dist, MixtureDistribution)
+assert_type(cross_val_predict_dist(object(), X, y, cv=3), MixtureDistribution)
+
+assert_type(metrics.crps_loss(y, dist, sample_weight=[1.0, 2.0]), float)
+assert_type(metrics.pit_values(y, dist), Floats)
+assert_type(metrics.density_report(y, dist), str)
+assert_type(metrics.density_report(y, dist, output_dict=True), dict[str, Any])
+scorer = metrics.make_pinball_scorer([0.1, 0.9])
+assert_type(scorer(object(), X, y), float)
