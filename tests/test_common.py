@@ -3,7 +3,8 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmdn import MDNRegressor
+from skmdn import MDNRegressor, MDNRegressorCV
+from skmdn.calibration import ConformalMDNRegressor
 
 SHORT = {"max_iter": 5, "random_state": 0}
 
@@ -20,3 +21,13 @@ SHORT = {"max_iter": 5, "random_state": 0}
 )
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)
+
+
+def test_the_html_repr_links_to_no_page_that_does_not_exist():
+    for estimator in (
+        MDNRegressor(),
+        MDNRegressorCV(),
+        ConformalMDNRegressor(MDNRegressor()),
+    ):
+        assert estimator._get_doc_link() == ""  # until the documentation has a site
+        assert "href=" not in estimator._repr_html_()

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline as imblearn_pipeline
@@ -49,6 +50,7 @@ from skmdn import (
     metrics,
     predict_dist,
 )
+from skmdn.datasets import make_inverse_sine
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
 
@@ -114,6 +116,48 @@ def test_affine_target_transformers_are_exact(table, two_outputs, transformer):
         slope = np.ptp(scaled, axis=0) / np.ptp(y.reshape(120, -1), axis=0)
         inner = model.regressor_.logpdf(X, scaled) + np.log(slope).sum()
         np.testing.assert_allclose(predict_dist(model, X).logpdf(y), inner, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        list,
+        pd.Series,
+        pl.Series,
+        lambda y: pd.DataFrame({"y": y}),
+        lambda y: y[:, None],
+    ],
+)
+def test_transformed_targets_of_any_kind(table, kind):
+    X, y = table
+    weight = np.repeat([1.0, 0.0], [90, 30])
+    model = TransformedTargetRegressor(
+        MDNRegressor(**QUICK),
+        transformer=StandardScaler().set_output(transform="pandas"),
+    )
+    model.fit(pd.DataFrame(X, columns=list("abc")), kind(y), sample_weight=weight)
+    expected = TransformedTargetRegressor(
+        MDNRegressor(**QUICK), transformer=StandardScaler()
+    ).fit(X, y, sample_weight=weight)
+    frame = pd.DataFrame(X, columns=list("abc"))
+    dist = predict_dist(model, frame)
+    np.testing.assert_array_equal(dist.means, predict_dist(expected, X).means)
+    score = metrics.log_likelihood_scorer(model, frame, kind(y))
+    assert score == pytest.approx(dist.logpdf(y).mean(), rel=1e-12)
+
+
+def test_searches_see_the_density_of_transformed_targets_by_the_scorer():
+    X, y = make_inverse_sine(300, random_state=0)
+    mdn = MDNRegressor(hidden_layer_sizes=16, n_bins=4, max_iter=40, random_state=0)
+    model = TransformedTargetRegressor(mdn, transformer=StandardScaler())
+    scoring = {"R2": "r2", "density": metrics.log_likelihood_scorer}
+    grid = {"regressor__n_components": [1, 3]}
+    search = GridSearchCV(model, grid, cv=2, scoring=scoring, refit="density")
+    results = search.fit(X, y).cv_results_
+    assert search.best_params_ == {"regressor__n_components": 3}
+    gain = np.diff(results["mean_test_density"]), np.diff(results["mean_test_R2"])
+    assert gain[0] > 0.3  # nats
+    assert abs(gain[1]) < 0.05  # no more than the mean has
 
 
 @pytest.mark.parametrize(
