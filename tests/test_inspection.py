@@ -320,7 +320,7 @@ def test_pit_display_counts_with_weights_and_has_binomial_bands():
 def test_bands_hold_calibrated_models_as_often_as_they_say():
     rng = np.random.RandomState(0)
     inside = []
-    for _ in range(100):
+    for _ in range(40):
         display = PITDisplay(rng.uniform(size=500)).plot()
         heights = display.histogram_.get_data().values
         band = display.axes_[0].patches[0].get_extents()

@@ -10,7 +10,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmdn import MDNRegressor
+from skmdn import MDNRegressor, MixtureDistribution
 
 
 class Inverse(NamedTuple):
@@ -40,9 +40,8 @@ class Frame(NamedTuple):
     """The mixture at one moment of its training."""
 
     epoch: int
-    samples: np.ndarray  # (n_samples,), drawn at the training inputs
-    scale: float  # typical scale of a component
-    validation_score: float
+    values: np.ndarray  # (n_points,) of the input
+    dist: MixtureDistribution
 
 
 def solve(problem, *, random_state, **settings):
@@ -98,34 +97,22 @@ class Recorder:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, 1)
-        Inputs to draw samples at.
+    values : ndarray of shape (n_points,)
+        Values of the input to look at.
     epochs : collection of int
         Epochs to keep.
-    random_state : int
-        Seed of the samples: the same noise in every frame, so that only the network
-        moves.
     """
 
-    def __init__(self, X, epochs, random_state):
+    def __init__(self, values, epochs):
         self.frames = []
-        self._X = X
+        self._values = values
         self._epochs = set(epochs)
-        self._random_state = random_state
 
     def __call__(self, epoch, losses, estimator_copy):
         """Keep the frame; never ask to stop."""
         if epoch in self._epochs:
-            mixture = estimator_copy().predict_dist(self._X)
-            log_scale = np.sum(mixture.weights * np.log(mixture.scales), axis=1)
-            self.frames.append(
-                Frame(
-                    epoch=epoch,
-                    samples=mixture.sample(1, random_state=self._random_state)[:, 0],
-                    scale=float(np.exp(log_scale.mean())),
-                    validation_score=losses["validation_score"],
-                )
-            )
+            dist = estimator_copy().predict_dist(self._values[:, None])
+            self.frames.append(Frame(epoch, self._values, dist))
 
 
 def spread_epochs(n_epochs, n_frames):

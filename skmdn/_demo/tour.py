@@ -4,6 +4,7 @@
 import sys
 import time
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from skmdn import datasets
@@ -73,9 +74,7 @@ def _inverse_problems(folder, quick, random_state, bar):
     """Solve and draw the inverse problems, and animate the second one."""
     n_epochs, n_frames = (250, 8) if quick else (800, 56)
     recorder = inverse.Recorder(
-        FLIPPED_WAVE.make(random_state=random_state)[0],
-        inverse.spread_epochs(n_epochs, n_frames),
-        random_state + 2,
+        np.linspace(-15, 15, 150), inverse.spread_epochs(n_epochs, n_frames)
     )
     # All rows in every step: a calm training, good to watch.
     watched = {

@@ -14,7 +14,8 @@ from skmdn.inspection._style import (
     title_above,
 )
 
-LINE_STYLES = ("-", "--")
+# Of another length than the colours: told apart in grey as well.
+LINE_STYLES = ("-", "--", "-.", ":")
 
 
 class ComponentDisplay:
@@ -186,7 +187,7 @@ class ComponentDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        limit = len(CYCLE) * len(LINE_STYLES)
+        limit = 2 * len(CYCLE)
         if max_components not in range(1, limit + 1):
             raise ValueError(
                 f"max_components must be an integer from 1 to {limit}; "
@@ -200,7 +201,8 @@ class ComponentDisplay:
             style = {"s": 4, "color": BLACK, "alpha": 0.2, "linewidths": 0}
             self.scatter_ = middle.scatter(self.x_data, self.y_data, **style)
         self._draw_lines(min_weight)
-        top.set(ylabel="weight", ylim=(-0.03, 1.03))
+        weights = self.dist.weights[:, self.components_]
+        top.set(ylabel="weight", ylim=(0, 1.05 * weights.max()))
         middle.set(ylabel=f"mean of {self.target_name}")
         means = [line.get_ydata() for line in self.mean_lines_]
         middle.set_ylim(bulk_limits(means, means, self.y_data))
@@ -210,7 +212,7 @@ class ComponentDisplay:
             axes.tick_params(labelbottom=False)
         top.set_xlim(self.values[0], self.values[-1])
         top.figure.align_ylabels(self.axes_)
-        above = legend_above(top, n_cols=8, handlelength=1.2, columnspacing=0.8)
+        above = legend_above(top, n_cols=6, handlelength=2.2, columnspacing=0.8)
         n_shown, n_all = len(self.components_), self.dist.n_components
         shown = "" if n_shown == n_all else f", the heaviest {n_shown} of {n_all}"
         title_above(top, f"Components{shown}", above, self.others)
@@ -236,12 +238,11 @@ class ComponentDisplay:
             shown = np.where(faint & hide, np.nan, parameter)
             lines = []
             for place, component in enumerate(self.components_):
-                again, colour = divmod(place, len(CYCLE))
                 lines += axes.plot(
                     self.values,
                     shown[:, component],
-                    color=CYCLE[colour],
-                    linestyle=LINE_STYLES[again],
+                    color=CYCLE[place % len(CYCLE)],
+                    linestyle=LINE_STYLES[place % len(LINE_STYLES)],
                     linewidth=1.2,
                     label=str(component),
                 )

@@ -121,6 +121,7 @@ class TrainingCurveDisplay:
             (self.best_marker_,) = ax.plot(
                 *np.transpose(best), "o", color=ORANGE, label="best epoch"
             )
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="epoch", ylabel="log-likelihood per row (nats)")
         title_above(ax, "Log-likelihood by epoch", legend_above(ax, n_cols=3))
         self.ax_, self.figure_ = ax, ax.figure
