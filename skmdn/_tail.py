@@ -49,3 +49,11 @@ def with_tail(core):
     weights = np.broadcast_to(_WEIGHTS, (n, N_COMPONENTS))
     tail = MixtureDistribution._of(weights, means, scales)
     return MixtureDistribution.mix([core, tail], [1 - WEIGHT, WEIGHT])
+
+
+def n_tail_components(distribution):
+    """How many of the last components are a tail: all of `N_COMPONENTS`, or none."""
+    last = distribution.weights[:, -N_COMPONENTS:]
+    expected = np.broadcast_to(WEIGHT * _WEIGHTS, (len(last), N_COMPONENTS))
+    is_tail = last.shape == expected.shape and np.allclose(last, expected, atol=0)
+    return N_COMPONENTS if is_tail else 0

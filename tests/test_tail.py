@@ -6,8 +6,9 @@ import pytest
 from scipy.stats import norm, t
 
 from skmdn import MDNRegressor, MDNRegressorCV, MixtureDistribution
-from skmdn._tail import N_COMPONENTS, WEIGHT, with_tail
+from skmdn._tail import N_COMPONENTS, WEIGHT, n_tail_components, with_tail
 from skmdn.datasets import make_heavy_tailed
+from skmdn.metrics import density_report
 
 QUICK = {"hidden_layer_sizes": 8, "max_iter": 60, "random_state": 0}
 ESTIMATORS = [MDNRegressor(4, **QUICK), MDNRegressorCV(4, n_estimators=2, **QUICK)]
@@ -59,6 +60,31 @@ def test_rows_where_all_is_well_pay_next_to_nothing(line):
     near = np.abs(y - X[:, 0]) < 0.25
     loss = (core.logpdf(y) - whole.logpdf(y))[near]
     assert np.all(loss <= 1.001 * WEIGHT)
+
+
+def test_diagnostics_do_not_count_the_tail(line):
+    mdn, X, y = line
+    core, whole = core_and_whole(mdn, X)
+    counted = ("n_components", "n_unused_components")
+    found, expected = (density_report(y, d, output_dict=True) for d in (whole, core))
+    assert [found[key] for key in counted] == [expected[key] for key in counted]
+    assert found["n_effective_components"] == pytest.approx(
+        expected["n_effective_components"], rel=0.02
+    )
+    np.testing.assert_allclose(
+        found["component_weights"],
+        (1 - WEIGHT) * expected["component_weights"],
+    )
+    assert n_tail_components(core) == 0
+    assert n_tail_components(whole) == N_COMPONENTS
+
+
+def test_reduced_mixtures_keep_no_component_for_the_tail(line):
+    mdn, X, _ = line
+    reduced = mdn.predict_dist(X[:20]).reduce(4)
+    core = mdn._mixture().distribution(X[:20])
+    assert np.all(reduced.scales.max(axis=1) < 3 * core.scales.max(axis=1))
+    np.testing.assert_allclose(reduced.std(), core.std(), rtol=0.002)
 
 
 def test_heavy_tailed_noise_costs_no_fortune():

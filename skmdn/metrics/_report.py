@@ -15,6 +15,7 @@ from skmdn._discrete import (
     point_masses_message,
 )
 from skmdn._scaling import TargetScaling, weighted_std
+from skmdn._tail import n_tail_components
 from skmdn.distribution import MixtureDistribution
 from skmdn.metrics._checks import check_rows, normalised_weight
 from skmdn.metrics._scores import log_likelihood_score
@@ -97,7 +98,8 @@ def density_report(
         - "n_components", "n_effective_components": the exponential of the entropy of a
           row's weights, mean over the rows (an ensemble counts the components of all
           members); "n_unused_components": those with less than a hundredth of an equal
-          share of the weight; "component_weights": the mean weight of each;
+          share of the weight; "component_weights": the mean weight of each; the tail
+          that estimators put around their prediction is not counted;
         - "outputs": for every output a dict of "crps", "coverage_50" and "coverage_90"
           of the central intervals, "pit_distance": the Kolmogorov-Smirnov distance of
           the PIT values from uniform ones (nan for discrete targets and point masses:
@@ -155,6 +157,7 @@ def density_report(
     spread = np.abs(TargetScaling.fit(Y, weight).scale)
     rows = _describe_rows(Y, dist, used, spread)
     discrete = discrete_outputs(Y, weight)
+    n_own = dist.n_components - n_tail_components(dist)
     outputs = [
         _describe_output(Y[:, j], {key: rows[key][:, j] for key in _OF_OUTPUTS}, weight)
         for j in range(Y.shape[1])
@@ -165,7 +168,7 @@ def density_report(
         "n_samples": len(Y),
         **_describe_likelihood(rows["logpdf"], weight),
         "gaussian_log_likelihood": _gaussian_log_likelihood(Y, weight),
-        **_describe_components(all_weight @ dist.weights),
+        **_describe_components(all_weight @ dist.weights[:, :n_own]),
         "n_effective_components": float(weight @ rows["effective"]),
         "outputs": outputs,
         "findings": _findings(Y, weight, outputs, discrete),
