@@ -239,7 +239,7 @@ def _fit(estimator, split, seed, n_jobs, stop=None):
     """
     training, held_out = (part[:3] for part in split)
     rng = np.random.RandomState(seed)
-    model = start_model(estimator, training, None, rng)
+    model = start_model(estimator, training, rng)
     options = training_options(estimator, model, n=len(training[0]))
     state = State.start(model.params)
     history = train(

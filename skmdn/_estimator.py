@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmdn._components import COMPONENTS
 from skmdn._discrete import warn_if_discrete
-from skmdn._distribution.checks import new_generator
 from skmdn._fitting import (
     check_device,
+    first_progress,
     fitted_attributes,
     hold_out,
     needs_no_held_out_rows,
@@ -20,7 +20,7 @@ from skmdn._fitting import (
     training_options,
 )
 from skmdn._kernels.activations import ACTIVATIONS
-from skmdn._model import Model, fitted_network, is_fitted, resume
+from skmdn._model import Model, Progress, fitted_network, is_fitted
 from skmdn._predictor import DistributionRegressor
 from skmdn._scaling import merge_duplicates
 from skmdn._sklearn import (
@@ -31,7 +31,7 @@ from skmdn._sklearn import (
     fit_context,
     fitted_by_another,
 )
-from skmdn._training import State, train
+from skmdn._training import averaging_weight, train
 from skmdn._watch import Watch
 
 
@@ -274,19 +274,31 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
             For discrete targets, where the CRPS is the score to read.
         """
         check_device(self.device)
-        previous = Model.of(self) if self.warm_start and is_fitted(self) else None
+        previous, progress = None, first_progress(self)
+        if self.warm_start and is_fitted(self):
+            previous, progress = Model.of(self), Progress.of(self)
         table = check_table(self, X, y, sample_weight, reset=previous is None)
-        rng = new_generator(self.random_state)
         rows = merge_duplicates(*table[:3])
         warn_if_discrete(*rows[1:])
+        # Rows that were held out once are not trained on later.
+        rng = np.random.RandomState(progress.seed)
         training, validation = hold_out(self, rows, table, X_val, y_val, rng)
-        model = start_model(self, training, previous, rng)
+        model = start_model(self, training, rng, previous, progress)
+        if previous is not None:
+            model = model.bounded(self.min_scale, *training[1:])
+            # One seed would repeat the batches of the fit before.
+            rng = np.random.RandomState([progress.seed, progress.n_steps])
         options = training_options(self, model, n=len(rows[0]))._replace(
-            widen=True, keep_interrupted=not fitted_by_another()
+            widen=True,
+            keep_interrupted=not fitted_by_another(),
+            earlier=None if previous is None else (model.params, progress.log_widening),
         )
-        state = State.start(model.params)
-        describe = partial(fitted_attributes, self, table, model, previous is not None)
-        with Watch(self, table, model, options.max_iter, describe) as watch:
+        state = progress.training_state(model)
+        describe = partial(fitted_attributes, self, table, model)
+        so_far = progress._replace(log_widening=0.0, optimizer=None)
+        with Watch(
+            *(self, table, model, options.max_iter, partial(describe, so_far))
+        ) as watch:
             history = train(
                 model.network,
                 model.view,
@@ -297,12 +309,19 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
                 rng,
                 watch,
             )
+        reached = so_far._replace(
+            n_steps=state.n_steps + state.t,
+            log_widening=history.log_widening,
+            optimizer=state.optimizer() if self.warm_start else None,
+        )
         fitted = describe(
+            so_far,
             state.params,
             history.loss_curve,
             history.validation_scores,
             history.best_score,
         )
+        fitted |= fitted_network(model._replace(params=state.params), reached)
         watch.end(fitted)
         self._store(fitted)
         return self
@@ -310,10 +329,11 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     @available_if(needs_no_held_out_rows)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch on the given rows, at a constant learning rate.
+        """Train for one epoch on the given rows.
 
         The first call fixes the scaling of inputs and targets and the size of the
-        network: it should see typical rows.
+        network: it should see typical rows. The learning rate falls with the number of
+        all steps so far, and predictions are made with an average of the parameters.
 
         Parameters
         ----------
@@ -336,35 +356,39 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
             If ``early_stopping=True``.
         """
         check_device(self.device)
-        previous = Model.of(self) if is_fitted(self) else None
+        previous, progress = None, first_progress(self)
+        if is_fitted(self):
+            previous, progress = Model.of(self), Progress.of(self)
         table = check_table(self, X, y, sample_weight, reset=previous is None)
-        rng = new_generator(self.random_state)
-        if previous is not None:
-            # An integer seed alone would repeat the batches of the call before.
-            rng = np.random.RandomState([rng.randint(2**31), self.n_iter_])
+        rng = np.random.RandomState(
+            # One seed would repeat the batches of the call before.
+            [progress.seed, progress.n_steps] if progress.n_steps else progress.seed
+        )
         rows = merge_duplicates(*table[:3])
-        model = start_model(self, rows, previous, rng)
+        model = start_model(self, rows, rng, previous, progress)
+        if self.min_scale != "auto":  # Few rows do not tell which values repeat.
+            model = model.bounded(self.min_scale, *rows[1:])
         options = training_options(self, model, n=len(rows[0]))
-        state = resume(self, model)
+        average, state = model.params.copy(), progress.training_state(model)
+        before = state.t
         history = train(
             model.network,
             model.view,
             model.scaled(*rows),
             None,
-            options._replace(max_iter=1, constant_rate=True),
+            options._replace(max_iter=1, is_endless=True),
             state,
             rng,
         )
+        n_steps = state.n_steps + state.t
+        new = averaging_weight(n_steps, state.t - before)
+        average += new * (state.params - average)
+        model = model._replace(params=average).widened(progress.log_widening)
         fitted = fitted_attributes(
-            self,
-            table,
-            model,
-            previous is not None,
-            state.params,
-            history.loss_curve,
-            [],
+            self, table, model, progress, model.params, history.loss_curve, []
         )
-        fitted |= fitted_network(model._replace(params=state.params), state)
+        reached = progress._replace(n_steps=n_steps, optimizer=state.optimizer())
+        fitted |= fitted_network(model, reached)
         self._store(fitted)
         return self
 

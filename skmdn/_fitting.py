@@ -7,8 +7,9 @@ from numbers import Integral
 from joblib import effective_n_jobs
 
 from skmdn import _auto
+from skmdn._distribution.checks import new_generator
 from skmdn._holdout import count_units, divide, hold_out_part
-from skmdn._model import Model, fitted_network
+from skmdn._model import Model, Progress, fitted_network
 from skmdn._scaling import merge_duplicates
 from skmdn._sklearn import check_held_out
 from skmdn._training import Options
@@ -43,8 +44,11 @@ def needs_no_held_out_rows(estimator):
     return True
 
 
-def start_model(estimator, rows, previous, rng):
-    """Return an initialised model, or `previous` to go on with."""
+def start_model(estimator, rows, rng, previous=None, progress=None):
+    """Return an initialised model, or `previous` to go on with.
+
+    Its scales are then those that training ended with, not widened afterwards.
+    """
     n, n_outputs = len(rows[0]), rows[1].shape[1]
     sizes = estimator.hidden_layer_sizes
     if isinstance(sizes, str):
@@ -63,13 +67,22 @@ def start_model(estimator, rows, previous, rng):
         return Model.start(
             rows, architecture, estimator.n_bins, estimator.min_scale, rng
         )
-    for name, value in architecture.items():
-        if previous.architecture[name] != value:
+    earlier = {**previous.architecture, "n_bins": progress.n_bins}
+    for name, value in {**architecture, "n_bins": int(estimator.n_bins)}.items():
+        if earlier[name] not in (value, None):
             raise ValueError(
                 f"{name} is {value!r}, but the earlier fit that this one continues "
-                f"has {previous.architecture[name]!r}."
+                f"has {earlier[name]!r}."
             )
-    return previous.trainable()
+    return previous.widened(-progress.log_widening)
+
+
+def first_progress(estimator):
+    """Where an estimator starts: an int as its `random_state` is the seed itself."""
+    seed = estimator.random_state
+    if not isinstance(seed, Integral):
+        seed = new_generator(seed).randint(2**31)
+    return Progress(n_bins=int(estimator.n_bins), seed=int(seed))
 
 
 def training_options(estimator, model, n):
@@ -100,7 +113,7 @@ def training_options(estimator, model, n):
 
 
 def fitted_attributes(
-    estimator, table, model, continued, params, losses, scores, best_score=None
+    estimator, table, model, progress, params, losses, scores, best_score=None
 ):
     """Everything that a fitted estimator has, as a dict.
 
@@ -109,8 +122,8 @@ def fitted_attributes(
     estimator : MDNRegressor
     table : Table
     model : Model
-    continued : bool
-        Whether this fit went on where the earlier one of `estimator` ended.
+    progress : Progress
+        Without optimiser and widening; after no step the fit of `estimator` is new.
     params : ndarray
         Replaces the parameters of `model`.
     losses, scores : list of float
@@ -123,12 +136,12 @@ def fitted_attributes(
     if best_score is not None:
         best_score -= model.scaling.log_jacobian
     losses, scores = unscaled_curves(model, losses, scores)
-    if continued:
+    if progress.n_steps:
         losses = estimator.loss_curve_ + losses
         scores = (estimator.validation_scores_ or []) + scores
     return {
         **table.attributes,
-        **fitted_network(model._replace(params=params)),
+        **fitted_network(model._replace(params=params), progress),
         "_y_ndim": table.y_ndim,
         "n_outputs_": table.Y.shape[1],
         "n_iter_": len(losses),

@@ -12,12 +12,16 @@ from skmdn._state import (
     FORMAT,
     check_columns,
     check_model,
-    check_optimizer,
+    check_progress,
     make_network,
     opened,
 )
 from skmdn._training import Data, State
 from skmdn.distribution import MixtureDistribution
+
+# Steps of a training that ended count for no more than this in the rate and the average
+# of `partial_fit`: as many again, and it has followed where new rows lead.
+_MOST_STEPS_KNOWN = 500
 
 
 class Model(NamedTuple):
@@ -56,8 +60,6 @@ class Model(NamedTuple):
         X, Y, weight = rows
         view = InputView.fit(X, weight, n_bins)
         scaling = TargetScaling.fit(Y, weight)
-        if min_scale == "auto":
-            min_scale = _auto.min_scale(atom_spacing(Y, weight), scaling.scale)
         architecture = sizes | {
             "n_features": X.shape[1],
             "n_inputs": view.n_features_out,
@@ -65,11 +67,19 @@ class Model(NamedTuple):
         network = make_network(architecture)
         bias = network.component.initial_bias(scaling.transform(Y), weight, rng)
         params = network.initialise(bias, rng)
+        model = cls(params, architecture, view, scaling, None)
+        return model.bounded(min_scale, Y, weight)
+
+    def bounded(self, min_scale, Y, sample_weight):
+        """Copy with the lower bounds that `min_scale` means for these targets."""
+        if min_scale == "auto":
+            spacing = atom_spacing(Y, sample_weight)
+            min_scale = _auto.min_scale(spacing, self.scaling.scale)
         # One scale for all outputs keeps the largest of their bounds.
         bounds = np.broadcast_to(np.asarray(min_scale, dtype=float), Y.shape[1]).copy()
-        if network.component.n_scales == 1:
+        if self.network.component.n_scales == 1:
             bounds = bounds.max(keepdims=True)
-        return cls(params, architecture, view, scaling, bounds)
+        return self._replace(min_scale=bounds)
 
     @property
     def network(self):
@@ -125,38 +135,64 @@ class Model(NamedTuple):
         """Return the model of a fitted `MDNRegressor`."""
         return cls.from_state(read_state(estimator, _PARTS)["model"], "model.")
 
-    def trainable(self):
-        """Return a copy whose parameters the kernels may change."""
-        return self._replace(params=aligned_copy(self.params, np.float32))
+    def widened(self, log_factor):
+        """Copy with scales that are ``exp(log_factor)`` times as wide."""
+        return self._replace(params=self.network.widened(self.params, log_factor))
 
 
-_PARTS = {"model", "optimizer"}  # what `MDNRegressor` keeps
+class Progress(NamedTuple):
+    """What later training goes on with, and predictions do not need.
 
-
-def fitted_network(model, optimizer=None):
-    """State of a fitted `MDNRegressor`.
-
-    Parameters
+    Attributes
     ----------
-    model : Model
-    optimizer : skmdn._training.State or None
-        What `partial_fit` goes on with.
+    n_bins : int or None
+        What `Model.start` was given; None: not known.
+    seed : int
+        Decides which rows are held out: later fits hold out the same.
+    n_steps : int
+        Of all trainings so far.
+    log_widening : float
+        Logarithm of the factor on all scales, a part of the model's parameters.
+    optimizer : dict or None
+        Parameters and moments that `partial_fit` goes on with; the model's are then the
+        average of such parameters.
     """
-    if optimizer is not None:
-        optimizer = {name: getattr(optimizer, name) for name in ("m", "v", "t")}
-    return fitted_state(model=model.state(), optimizer=optimizer)
+
+    n_bins: int | None = None
+    seed: int = 0
+    n_steps: int = 0
+    log_widening: float = 0.0
+    optimizer: dict | None = None
+
+    @classmethod
+    def of(cls, estimator):
+        """Return the progress of a fitted `MDNRegressor`."""
+        state = read_state(estimator, _PARTS)
+        check_progress(state["progress"], state["model"]["params"])
+        return cls(**state["progress"])
+
+    def training_state(self, model):
+        """Where training goes on."""
+        state = State.start(aligned_copy(model.params, np.float32))
+        kept = self.optimizer
+        state.n_steps = self.n_steps
+        if kept is None:
+            state.n_steps = min(self.n_steps, _MOST_STEPS_KNOWN)
+        else:
+            for name in ("params", "m", "v"):
+                getattr(state, name)[:] = kept[name]
+            state.t = kept["t"]
+            state.n_steps -= state.t
+        return state
 
 
-def resume(estimator, model):
-    """Training state of a model that the estimator's `partial_fit` goes on with."""
-    state = State.start(model.params)
-    if is_fitted(estimator):
-        optimizer = read_state(estimator, _PARTS)["optimizer"]
-        if optimizer is not None:
-            check_optimizer(optimizer, model.params)
-            state.m[:], state.v[:] = optimizer["m"], optimizer["v"]
-            state.t = optimizer["t"]
-    return state
+_PARTS = {"model", "progress"}  # what `MDNRegressor` keeps
+
+
+def fitted_network(model, progress=None):
+    """State of a fitted `MDNRegressor`."""
+    progress = Progress() if progress is None else progress
+    return fitted_state(model=model.state(), progress=progress._asdict())
 
 
 def fitted_state(**parts):

@@ -188,12 +188,28 @@ def check_columns(X, n_features):
         refuse("n_features", f"is {n_features}, but n_features_in_ is {X.shape[1]}")
 
 
-def check_optimizer(optimizer, params):
-    """Check what `partial_fit` goes on with: moments like the parameters, a count."""
-    check_names(optimizer, {"m", "v", "t"}, "optimizer")
-    for name in ("m", "v"):
+def check_progress(progress, params):
+    """Check what later training goes on with, see `skmdn._model.Progress`."""
+    names = {"n_bins", "seed", "n_steps", "log_widening", "optimizer"}
+    check_names(progress, names, "progress")
+    for name in ("n_bins", "seed", "n_steps"):
+        if name != "n_bins" or progress[name] is not None:
+            _check_count(progress[name], f"progress[{name!r}]")
+    check_number(progress["log_widening"], "progress['log_widening']", 0.0, 100.0)
+    if progress["optimizer"] is not None:
+        _check_optimizer(progress["optimizer"], params, progress["n_steps"])
+
+
+def _check_count(value, where, most=_MOST_STEPS):
+    if type(value) is not int or not 0 <= value <= most:
+        refuse(where, f"must be a whole number from 0 to {most}, got {value!r}")
+
+
+def _check_optimizer(optimizer, params, n_steps):
+    """Check parameters, moments like them, and a count of steps."""
+    check_names(optimizer, {"params", "m", "v", "t"}, "optimizer")
+    for name in ("params", "m", "v"):
         check_array(optimizer[name], f"optimizer[{name!r}]", params.shape, params.dtype)
     if np.any(optimizer["v"] < 0):
         refuse("optimizer['v']", "must not be negative")
-    if type(optimizer["t"]) is not int or not 0 <= optimizer["t"] < _MOST_STEPS:
-        refuse("optimizer['t']", f"must count steps, got {optimizer['t']!r}")
+    _check_count(optimizer["t"], "optimizer['t']", n_steps)

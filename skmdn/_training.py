@@ -36,6 +36,10 @@ _CHOSEN = 15.0
 # Operations, some hundredths of a second: the main thread only waits for what may take
 # longer, so that it sees signals. Handing over costs about 0.00005 s.
 _LONG = 1e9
+# Steps, of `_falling` and of `_Fit._endless`.
+_RATE_HORIZON, _WARM_UP = 200.0, 100.0
+# Greater: averages forget earlier parameters sooner (eta in `averaging_weight`).
+_FORGETTING = 3.0
 
 
 class Data(NamedTuple):
@@ -57,22 +61,39 @@ class Options(NamedTuple):
     min_scale: np.ndarray
     n_iter_no_change: int | None = None
     n_jobs: int = 1
-    constant_rate: bool = False  # partial_fit: no schedule
+    is_endless: bool = False  # partial_fit: the last epoch is not known
     widen: bool = False  # multiply the scales by what held-out rows ask for
     keep_interrupted: bool = False  # Ctrl-C ends training and not the program
+    earlier: tuple | None = None  # parameters and log_widening of an earlier training
 
 
 class State:
     """Parameters and optimiser state, carried from call to call."""
 
-    def __init__(self, params, m, v, t):
+    def __init__(self, params, m, v, t, n_steps=0):
         self.params, self.m, self.v, self.t = params, m, v, t
+        self.n_steps = n_steps  # taken before m and v began
+        self.last = None  # parameters after the last step, where `params` are the best
+
+    def optimizer(self):
+        """Take apart what training can go on with."""
+        return {"params": self.last, "m": self.m, "v": self.v, "t": self.t}
 
     @classmethod
     def start(cls, params):
         """Return the state before the first step."""
         zeros = (aligned(params.size, params.dtype) for _ in range(2))
         return cls(params, *zeros, 0)
+
+
+def averaging_weight(n_steps, n_new):
+    """Weight of new parameters in the average of all, the last `n_new` of `n_steps`.
+
+    Polynomial-decay averaging (Shamir & Zhang 2013, Stochastic Gradient Descent for
+    Non-smooth Optimization, section 4): the last part counts most, however long the
+    whole.
+    """
+    return min(1.0, (_FORGETTING + 1) * n_new / (n_steps + _FORGETTING))
 
 
 class Epoch(NamedTuple):
@@ -186,10 +207,10 @@ class _Fit:
         done = (epoch + np.arange(n_steps) / n_steps) / options.max_iter
         # Cosine to zero (Loshchilov & Hutter 2017, eq. 5), for the noise too.
         cosine = 0.5 * (1 + np.cos(np.pi * np.minimum(done, 1.0)))
-        if options.constant_rate:
-            cosine = np.ones(n_steps)
-        rate = options.learning_rate_init * rate_factor * cosine
         t = self.state.t + 1 + np.arange(n_steps)
+        if options.is_endless:
+            cosine = self._endless(t)
+        rate = options.learning_rate_init * rate_factor * cosine
         self.state.t += n_steps
         correction = rate * np.sqrt(1 - _BETA2**t) / (1 - _BETA1**t)
         return Steps(
@@ -200,6 +221,17 @@ class _Fit:
             (options.input_noise * cosine).astype(self.dtype),
             rng.randint(0, 2**32, n_steps, dtype=np.uint32),
         )
+
+    def _endless(self, t):
+        """Part of the rate for step t of an optimiser, when no last step is known.
+
+        A new optimiser knows nothing of the curvature: where it would spoil what is
+        trained already, it starts slowly (Ma & Yarats 2021, On the Adequacy of Untuned
+        Warmup).
+        """
+        n_steps = self.state.n_steps
+        part = _falling(n_steps + t - 1)
+        return part * np.minimum(1.0, t / _WARM_UP) if n_steps else part
 
     def _no_steps(self):
         kinds = (np.int64, *[self.dtype] * 4, np.uint32)
@@ -247,10 +279,20 @@ class _Fit:
 
     def finish(self, course, widen):
         """Return to the best parameters, widen their scales, and say how it went."""
+        if self.state.last is None:
+            self.state.last = self.state.params.copy()
         self.set_params(course.best)
         score, log_widening = course.best_score, 0.0
         if widen and self.is_validated:
             score, log_widening = self.widen()
+        if self.options.earlier is not None and self.is_validated:
+            # What an earlier training ended with is only replaced by what is better.
+            params, (start, earlier) = self.state.params.copy(), self.options.earlier
+            self.judge(self.network.widened(start, earlier))
+            if self.validation_score() >= score:
+                score, log_widening = self.validation_score(), earlier
+            else:
+                self.set_params(params)
         curves = course.losses, course.scores
         return History(*curves, course.best_epoch, score, log_widening)
 
@@ -290,6 +332,11 @@ class _Fit:
         log_factor += 0.5 * np.log1p(_CHOSEN / n_effective)
         self.judge(self.network.widened(start, log_factor))
         return self.validation_score(), float(log_factor)
+
+
+def _falling(n_steps):
+    """Part of the rate after so many steps: of the root (Robbins & Monro 1951)."""
+    return 1 / np.sqrt(1 + n_steps / _RATE_HORIZON)
 
 
 def _as_rows(data, dtype):
@@ -333,7 +380,7 @@ def train(
         Before the end of the first epoch, or without `options.keep_interrupted`.
     """
     fit = _Fit(network, view, data, validation, options, state, stop)
-    course = _Course(state.params)
+    course = _Course(state.params if options.earlier is None else options.earlier[0])
     try:
         with fit.team:
             fit.compile()
@@ -348,6 +395,7 @@ def train(
         ConvergenceWarning,
         stacklevel=2,
     )
+    state.last = course.best.copy()  # The last step may be half a step.
     fit.team = fit.new_team()
     with fit.team:
         history = fit.finish(course, options.widen and not fit.is_long)
@@ -358,11 +406,14 @@ def _run_epochs(fit, course, rng, on_epoch):
     """Train until the last epoch, or until it is no use, or until somebody stops it."""
     options, state = fit.options, fit.state
     rate_factor = 1.0
+    if options.earlier is not None:
+        rate_factor = _falling(state.n_steps + state.t)
     if fit.is_validated:
-        # The start is a candidate too: training can make it worse, above all if it is
-        # where an earlier training ended.
-        fit.judge(state.params)
+        # The start is a candidate too: training can make it worse.
+        params = state.params.copy()
+        fit.judge(course.best)
         course.best_score = fit.validation_score()
+        fit.set_params(params)
     for epoch in range(1, options.max_iter + 1):
         loss, finite = fit.run_epoch(epoch - 1, rate_factor, rng)
         if finite:

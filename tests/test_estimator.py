@@ -340,7 +340,7 @@ def test_best_epoch_is_kept(table):
 
 def test_patience(table):
     X, y = table
-    options = {**QUICK, "max_iter": 60, "learning_rate_init": 0.5}
+    options = {**QUICK, "max_iter": 60, "learning_rate_init": 0.1}
     held_out = {"X_val": X[60:], "y_val": y[60:]}
     patient = MDNRegressor(n_iter_no_change=None, **options)
     assert patient.fit(X[:60], y[:60], **held_out).n_iter_ == 60
@@ -379,6 +379,48 @@ def test_warm_start_needs_the_same_network(table):
     np.testing.assert_array_equal(mdn.predict(X), expected)
 
 
+@pytest.mark.parametrize("random_state", [0, None])
+def test_warm_fits_of_one_epoch_are_as_good_as_one_fit(random_state):
+    """The widening compounded in the parameters: scores fell without bound."""
+    X, y = datasets.make_heteroscedastic(200, random_state=0)
+    options = {"hidden_layer_sizes": 16, "n_components": 2}
+    mdn = MDNRegressor(
+        max_iter=1, warm_start=True, random_state=random_state, **options
+    )
+    scores = [mdn.fit(X, y).best_validation_score_ for _ in range(40)]
+    assert np.diff(scores).min() > -1e-6
+    one = MDNRegressor(max_iter=40, random_state=0, **options).fit(X, y)
+    X_new, y_new = datasets.make_heteroscedastic(1000, random_state=1)
+    assert mdn.score(X_new, y_new) > one.score(X_new, y_new) - 0.05
+
+
+def test_warm_start_takes_another_min_scale_and_refuses_other_bins(table):
+    mdn = MDNRegressor(warm_start=True, **QUICK).fit(*table)
+    mdn.set_params(min_scale=2.0).fit(*table)
+    bound = 2.0 * abs(mdn._state["model"]["target_scaling"]["scale"][0])
+    assert mdn.predict_dist(table[0]).scales.min() >= bound
+    mdn.set_params(min_scale="auto").fit(*table)
+    assert mdn._state["model"]["min_scale"] == [1e-3]
+    with pytest.raises(ValueError, match=r"n_bins is 4, but .* has 8"):
+        mdn.set_params(n_bins=4).fit(*table)
+
+
+def test_partial_fit_keeps_pace_with_fit_and_spoils_nothing():
+    X, y = datasets.make_heteroscedastic(900, random_state=0)
+    X_new, y_new = datasets.make_heteroscedastic(1000, random_state=1)
+    options = {"hidden_layer_sizes": 16, "n_components": 2, "random_state": 0}
+    mdn = MDNRegressor(max_iter=60, **options).fit(X[:600], y[:600])
+    score = mdn.score(X_new, y_new)
+    streamed = MDNRegressor(**options)
+    for _ in range(20):
+        for first in range(0, 600, 200):
+            streamed.partial_fit(X[first : first + 200], y[first : first + 200])
+    assert streamed.score(X_new, y_new) > score - 0.03
+    for first in range(600, 900, 50):
+        mdn.partial_fit(X[first : first + 50], y[first : first + 50])
+        assert mdn.score(X_new, y_new) > score - 0.005
+
+
 def test_partial_fit_learns(table):
     X, y = table
     mdn = MDNRegressor(n_components=2, hidden_layer_sizes=(16,), random_state=0)
@@ -389,7 +431,7 @@ def test_partial_fit_learns(table):
     assert mdn.validation_scores_ is None
     # The state of the optimiser is kept: a fresh one makes other steps.
     fresh = copy.deepcopy(mdn)
-    fresh._state["optimizer"] = None
+    fresh._state["progress"]["optimizer"] = None
     step, other = mdn.partial_fit(X, y), fresh.partial_fit(X, y)
     assert np.any(Model.of(step).params != Model.of(other).params)
 

@@ -212,12 +212,12 @@ def test_a_tampered_blend_is_refused(ensemble, change):
 )
 def test_a_tampered_optimizer_is_refused(network, change):
     damaged = copy.deepcopy(network)
-    damaged._state["optimizer"].update(change)
+    damaged._state["progress"]["optimizer"].update(change)
     with pytest.raises(ValueError, match="damaged: optimizer"):
         damaged.partial_fit(X, Y)
     for name, value in (("m", np.nan), ("v", -1.0)):
         damaged = copy.deepcopy(network)
-        damaged._state["optimizer"][name][3] = value
+        damaged._state["progress"]["optimizer"][name][3] = value
         with pytest.raises(ValueError, match=rf"damaged: optimizer\['{name}'\]"):
             damaged.partial_fit(X, Y)
 

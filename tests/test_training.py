@@ -161,7 +161,7 @@ def test_one_step_is_adam_with_decay(members, monkeypatch):
     problem = Problem(members=members)
     _, gradient = problem.gradient(monkeypatch)
     state = State.start(aligned_copy(problem.params, np.float64))
-    options = problem.options(alpha=0.1, constant_rate=True)
+    options = problem.options(alpha=0.1, is_endless=True)
     train(
         problem.network, problem.view, problem.data, None, options, state,
         np.random.RandomState(0),
@@ -447,3 +447,34 @@ def test_non_finite_loss_rolls_back():
     assert np.isfinite(state.params).all()
     assert not np.array_equal(before, state.params)
     assert np.isfinite(history.validation_scores[-1])
+
+
+def test_a_rolled_back_epoch_lends_its_score_to_nobody(monkeypatch):
+    problem, run_epoch = Problem(n=60), _training._Fit.run_epoch
+
+    def spoilt(fit, epoch, *arguments):
+        loss, finite = run_epoch(fit, epoch, *arguments)
+        return loss, finite and epoch != 7
+
+    monkeypatch.setattr(_training._Fit, "run_epoch", spoilt)
+    state = State.start(problem.params.copy())
+    history = train(
+        problem.network, problem.view, problem.data, problem.data,
+        problem.options(max_iter=8), state, np.random.RandomState(0),
+    )  # fmt: skip
+    # Every epoch is better than the one before; the last is not kept.
+    assert history.best_epoch == 7
+    score = -problem.loss(state.params.astype(float))
+    assert history.best_score == pytest.approx(score, abs=1e-5)
+
+
+def test_the_start_is_a_candidate():
+    problem = Problem(n=60)
+    state = State.start(problem.params.copy())
+    history = train(
+        problem.network, problem.view, problem.data, problem.data,
+        problem.options(max_iter=1, learning_rate_init=3.0), state,
+        np.random.RandomState(0),
+    )  # fmt: skip
+    assert history.best_epoch == 0
+    np.testing.assert_array_equal(state.params, problem.params)
