@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """MDNRegressorCV: cross-fitted networks as one calibrated mixture."""
 
+from collections.abc import Callable, Sequence
 from numbers import Integral
+from typing import Any, Literal, Self
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.metrics import get_scorer, get_scorer_names
@@ -29,6 +32,7 @@ from skmdn._sklearn import (
     takes_weights,
 )
 from skmdn._tail import with_tail
+from skmdn._typing import Seed
 from skmdn._watch import FitsWatch
 
 _SHARED = (
@@ -179,30 +183,30 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
 
     def __init__(
         self,
-        n_components=8,
+        n_components: int | Sequence[int] = 8,
         *,
-        cv="auto",
-        n_estimators=8,
-        param_grid=None,
-        scoring=None,
-        calibrate=True,
-        hidden_layer_sizes="auto",
-        activation="silu",
-        covariance_type="diag",
-        n_bins="auto",
-        alpha=0.1,
-        input_noise="auto",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter="auto",
-        n_iter_no_change="auto",
-        min_scale="auto",
-        device="cpu",
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-        callback=None,
-    ):
+        cv: Any = "auto",
+        n_estimators: int = 8,
+        param_grid: dict[str, Any] | None = None,
+        scoring: Any = None,
+        calibrate: bool = True,
+        hidden_layer_sizes: Any = "auto",
+        activation: Any = "silu",
+        covariance_type: Any = "diag",
+        n_bins: int | Literal["auto"] = "auto",
+        alpha: Any = 0.1,
+        input_noise: Any = "auto",
+        learning_rate_init: Any = "auto",
+        batch_size: Any = "auto",
+        max_iter: Any = "auto",
+        n_iter_no_change: Any = "auto",
+        min_scale: Any = "auto",
+        device: Any = "cpu",
+        n_jobs: int | None = None,
+        random_state: Seed = None,
+        verbose: int = 0,
+        callback: Callable[..., Any] | None = None,
+    ) -> None:
         self.n_components = n_components
         self.cv = cv
         self.n_estimators = n_estimators
@@ -227,7 +231,14 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         self.callback = callback
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, groups=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Cross-fit the candidates and keep the networks of the best.
 
         Parameters
@@ -262,7 +273,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         rows = table[:3]
         is_auto = isinstance(self.cv, str)
         if is_auto:
-            rows = MergedRows.of(*rows, groups)
+            rows = MergedRows.of(table.X, table.Y, table.sample_weight, groups)
         if len(rows[0]) < 2:
             raise ValueError(
                 f"MDNRegressorCV needs at least 2 distinct rows, got n_samples = "

@@ -2,9 +2,11 @@
 """What every regressor of the package predicts, once it has a conditional mixture."""
 
 from abc import ABC, abstractmethod
+from typing import Any, Literal
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,6 +15,7 @@ from skmdn._distribution.sampling import new_seed
 from skmdn._output_types import check_output_type, summarise
 from skmdn._sklearn import check_inputs, check_targets, check_weights
 from skmdn._tail import with_tail
+from skmdn._typing import FloatArray, Seed
 from skmdn.distribution import MixtureDistribution
 
 # Numbers of components that are in memory at a time: some ten arrays of 4 MB.
@@ -29,7 +32,14 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         A prediction asks once: whoever fits again meanwhile, it is made from one fit.
         """
 
-    def predict(self, X, *, output_type="mean", quantiles=None, return_std=False):
+    def predict(
+        self,
+        X: ArrayLike,
+        *,
+        output_type: Literal["mean", "median", "mode", "quantiles", "full"] = "mean",
+        quantiles: ArrayLike | None = None,
+        return_std: bool = False,
+    ) -> Any:
         """Predict the mean, or another summary, of the conditional distribution.
 
         Parameters
@@ -78,7 +88,7 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
             return prediction, self._like_y(np.concatenate(std))
         return prediction
 
-    def predict_dist(self, X):
+    def predict_dist(self, X: ArrayLike) -> MixtureDistribution:
         """Conditional distribution at every row of `X`.
 
         Parameters
@@ -95,11 +105,11 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = check_inputs(self, X)
-        arrays = None
+        arrays: list[FloatArray] = []
         for rows, part in self._distributions(X):
             if rows == slice(0, len(X)):
                 return part
-            if arrays is None:
+            if not arrays:
                 parts = part.weights, part.means, part.scales
                 arrays = [np.empty((len(X), *a.shape[1:])) for a in parts]
             for whole, a in zip(
@@ -108,7 +118,9 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
                 whole[rows] = a
         return MixtureDistribution._of(*arrays)
 
-    def sample(self, X, n_samples=1, random_state=None):
+    def sample(
+        self, X: ArrayLike, n_samples: int = 1, random_state: Seed = None
+    ) -> FloatArray:
         """Draw targets from the conditional distribution.
 
         Parameters
@@ -135,7 +147,7 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
             ]
         )
 
-    def logpdf(self, X, y):
+    def logpdf(self, X: ArrayLike, y: ArrayLike) -> FloatArray:
         """Conditional log-density of targets.
 
         Parameters
@@ -158,7 +170,9 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
             [part.logpdf(Y[rows]) for rows, part in self._distributions(X)]
         )
 
-    def score(self, X, y, sample_weight=None):
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Mean log-likelihood of the rows, in nats: greater is better.
 
         It sees the whole distribution, hence `n_components`. The coefficient of

@@ -6,7 +6,14 @@ from typing import Any, assert_type
 import numpy as np
 from numpy.typing import NDArray
 
-from skmdn import MixtureDistribution, cross_val_predict_dist, metrics, predict_dist
+from skmdn import (
+    MDNRegressorCV,
+    MixtureDistribution,
+    cross_val_predict_dist,
+    metrics,
+    predict_dist,
+)
+from skmdn.calibration import ConformalDistribution, ConformalMDNRegressor
 from skmdn.datasets import make_heteroscedastic
 
 Floats = NDArray[np.float64]
@@ -23,3 +30,12 @@ assert_type(metrics.density_report(y, dist), str)
 assert_type(metrics.density_report(y, dist, output_dict=True), dict[str, Any])
 scorer = metrics.make_pinball_scorer([0.1, 0.9])
 assert_type(scorer(object(), X, y), float)
+
+conformal = ConformalMDNRegressor(MDNRegressorCV(4, n_jobs=2))
+assert_type(conformal.predict_dist(X), ConformalDistribution)
+assert_type(MDNRegressorCV().predict_dist(X), MixtureDistribution)
+assert_type(MDNRegressorCV().sample(X, random_state=0), Floats)
+assert_type(MDNRegressorCV().score(X, y), float)
+assert_type(dist.marginal("price").affine(2.0).reduce(3), MixtureDistribution)
+assert_type(dist.sample(5, random_state=None), Floats)
+assert_type(dist.hdr(0.9), list[Floats])

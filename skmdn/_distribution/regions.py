@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Methods of `MixtureDistribution`: modes and highest-density regions."""
 
+from typing import Any
+
 import numpy as np
 
 from skmdn._distribution.checks import check_open_unit
@@ -10,6 +12,7 @@ from skmdn._distribution.extrema import (
     highest_modes,
     modes_on_line,
 )
+from skmdn._typing import FloatArray
 
 
 class Regions:
@@ -18,7 +21,7 @@ class Regions:
     Abstract: the parameters are those of `MixtureDistribution`.
     """
 
-    def mode(self):
+    def mode(self) -> FloatArray:
         """Where the density is highest.
 
         Returns
@@ -41,7 +44,7 @@ class Regions:
         locations = [found[0] for found in modes_in_space(self)[0]]
         return np.array(locations).reshape(len(self), self.n_outputs)
 
-    def modes(self, *, return_mass=False):
+    def modes(self, *, return_mass: bool = False) -> Any:
         """All maxima of the density.
 
         One output: all sign changes of the derivative, to rounding. Several: what the
@@ -84,7 +87,7 @@ class Regions:
             found = modes_in_space(self)
         return found if return_mass else found[0]
 
-    def hdr(self, coverage=0.9):
+    def hdr(self, coverage: float = 0.9) -> list[FloatArray]:
         """Highest-density regions: the shortest that hold the coverage; one output.
 
         The points where the density is above a level, found such that their probability

@@ -2,16 +2,24 @@
 """Methods of `MixtureDistribution`: random draws."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import check_integer, check_positive, new_generator
 from skmdn._kernels import sampling
+from skmdn._typing import FloatArray, Seed
 
 
 class Sampling:
     """Random draws. Abstract: the parameters are those of `MixtureDistribution`."""
 
-    def sample(self, n_samples=None, random_state=None, *, temperature=1.0):
+    def sample(
+        self,
+        n_samples: int | None = None,
+        random_state: Seed = None,
+        *,
+        temperature: ArrayLike = 1.0,
+    ) -> FloatArray:
         """Draw from every row.
 
         Parameters

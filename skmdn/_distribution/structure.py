@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Methods of `MixtureDistribution`: components, marginals, conditionals."""
 
+from collections.abc import Sequence
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from skmdn._distribution.checks import check_finite, check_integer, check_points
 from skmdn._distribution.names import find_outputs, is_one_output
 from skmdn._distribution.reduction import merge_components
+from skmdn._typing import FloatArray
 
 # A square beyond this would overflow.
 _FARTHEST = 1e150
@@ -18,7 +23,7 @@ class Structure:
     Abstract: the parameters are those of `MixtureDistribution`.
     """
 
-    def responsibilities(self, y):
+    def responsibilities(self, y: ArrayLike) -> FloatArray:
         """P(component | y): where a target came from.
 
         Parameters
@@ -54,7 +59,7 @@ class Structure:
         )
         return special.softmax(terms, axis=-1).reshape(*shape, self.n_components)
 
-    def marginal(self, j):
+    def marginal(self, j: int | str | Sequence[int | str]) -> Self:
         """Distribution of some of the outputs, the others integrated out.
 
         Parameters
@@ -82,7 +87,7 @@ class Structure:
         kept = find_outputs(j, self.n_outputs, self.output_names)
         return self._of_outputs(self.weights, kept)
 
-    def condition(self, j, value):
+    def condition(self, j: int | str | Sequence[int | str], value: ArrayLike) -> Self:
         """Distribution of the other outputs, given some.
 
         Parameters
@@ -129,7 +134,7 @@ class Structure:
         weights = self._of_outputs(self.weights, known).responsibilities(at)[:, 0]
         return self._of_outputs(weights, rest)
 
-    def reduce(self, k):
+    def reduce(self, k: int) -> Self:
         """Fewer components, by merging greedily those that are most alike.
 
         The pair whose merging changes the distribution least, by an upper bound of the
@@ -167,7 +172,8 @@ class Structure:
         k = check_integer("k", k, 1)
         if k >= self.n_components:
             return self
-        weights, means, scales = merge_components(*self._with_axis_of_outputs(), k)
+        weights, means, scales = self._with_axis_of_outputs()
+        weights, means, scales = merge_components(weights, means, scales, k)
         if self.n_outputs == 1:
             means, scales = means[..., 0], scales[..., 0]
         return self._of(weights, means, scales, self.output_names)

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Methods of `MixtureDistribution`: new distributions from given ones."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import SMALLEST_SCALE, check_finite, check_weights
 from skmdn._distribution.names import check_output_names
@@ -19,7 +23,7 @@ class Verbs:
     """
 
     @classmethod
-    def concatenate(cls, parts):
+    def concatenate(cls, parts: Sequence[Any]) -> Self:
         """Rows of several distributions, one after the other.
 
         Parameters
@@ -53,7 +57,7 @@ class Verbs:
         return cls._joined(arrays, 0, parts)
 
     @classmethod
-    def mix(cls, parts, weights):
+    def mix(cls, parts: Sequence[Any], weights: ArrayLike) -> Self:
         """Mixture of several distributions of the same rows.
 
         Parameters
@@ -101,7 +105,7 @@ class Verbs:
         return cls._joined(arrays, 1, parts)
 
     @classmethod
-    def independent(cls, parts):
+    def independent(cls, parts: Sequence[Any]) -> Self:
         """Joint distribution of outputs that are independent given the row.
 
         Parameters
@@ -155,7 +159,7 @@ class Verbs:
         names = check_output_names(names, sum(part.n_outputs for part in parts))
         return cls._of(weights, *joint, names)
 
-    def affine(self, scale, shift=0.0):
+    def affine(self, scale: ArrayLike, shift: ArrayLike = 0.0) -> Self:
         """Distribution of ``scale * Y + shift``.
 
         Parameters
@@ -203,7 +207,7 @@ class Verbs:
             )
         return self._replace(means=means, scales=scales)
 
-    def reweight(self, weights):
+    def reweight(self, weights: ArrayLike) -> Self:
         """Same components with other weights.
 
         Parameters

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Predicted distributions that were recalibrated by the ranks of held-out rows."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from skmdn._distribution.checks import (
@@ -10,6 +13,7 @@ from skmdn._distribution.checks import (
     check_open_unit,
     new_generator,
 )
+from skmdn._typing import FloatArray, Seed
 from skmdn.calibration._scores import conformal_quantile, normal_scores
 
 # Regions of less mass are enlarged. Those of more become the whole line: their mass is
@@ -79,7 +83,7 @@ class ConformalDistribution:
 
     n_outputs = 1
 
-    def __init__(self, base, scores):
+    def __init__(self, base: Any, scores: Any) -> None:
         self.base = base
         self.scores = scores
 
@@ -96,7 +100,7 @@ class ConformalDistribution:
             f"calibration_rows={len(self.scores['normal'])})"
         )
 
-    def cdf(self, y):
+    def cdf(self, y: ArrayLike) -> FloatArray:
         """Recalibrated P(Y <= y).
 
         Parameters
@@ -118,7 +122,7 @@ class ConformalDistribution:
         outside = np.where(z < first, below * levels[0], 1 - above * (1 - levels[-1]))
         return np.where((z < first) | (z > last), outside, inside)
 
-    def ppf(self, q):
+    def ppf(self, q: ArrayLike) -> FloatArray:
         """Recalibrated quantiles, the inverse of `cdf`.
 
         Parameters
@@ -139,7 +143,7 @@ class ConformalDistribution:
         q, shape = check_levels("q", q, len(self))
         return self._quantile(self._score(q)).reshape(shape)
 
-    def median(self):
+    def median(self) -> FloatArray:
         """Recalibrated median.
 
         Returns
@@ -148,7 +152,7 @@ class ConformalDistribution:
         """
         return self.ppf(0.5)
 
-    def interval(self, coverage=0.9):
+    def interval(self, coverage: ArrayLike = 0.9) -> tuple[FloatArray, FloatArray]:
         """Central interval that holds a new target with at least this probability.
 
         Parameters
@@ -170,12 +174,13 @@ class ConformalDistribution:
         """
         coverage, shape = check_levels("coverage", coverage, len(self), inside=True)
         level, knots = (1 + coverage) / 2, self.scores["normal"]
-        upper = conformal_quantile(knots, *self._weights(), level)
-        lower = -conformal_quantile(-knots, *self._weights(), level)
+        weight, unit = self._weights()
+        upper = conformal_quantile(knots, weight, unit, level)
+        lower = -conformal_quantile(-knots, weight, unit, level)
         lower, upper = self._quantile(lower), self._quantile(upper)
         return lower.reshape(shape), upper.reshape(shape)
 
-    def hdr(self, coverage=0.9):
+    def hdr(self, coverage: float = 0.9) -> list[FloatArray]:
         """Highest-density regions that hold a new target with this probability.
 
         Parameters
@@ -197,12 +202,13 @@ class ConformalDistribution:
         """
         coverage = check_open_unit("coverage", coverage)
         # A region of the mass that is denser than the least dense row it must include.
-        mass = 1 + conformal_quantile(-self.scores["hpd"], *self._weights(), coverage)
+        weight, unit = self._weights()
+        mass = 1 + conformal_quantile(-self.scores["hpd"], weight, unit, coverage)
         if mass > _GREATEST_MASS:
             return [np.array([[-np.inf, np.inf]]) for _ in range(len(self))]
         return self.base.hdr(max(mass, _LEAST_MASS))
 
-    def mode(self):
+    def mode(self) -> FloatArray:
         """Where the density of the model is greatest: calibration leaves it there.
 
         Returns
@@ -211,7 +217,9 @@ class ConformalDistribution:
         """
         return self.base.mode()
 
-    def sample(self, n_samples=None, random_state=None):
+    def sample(
+        self, n_samples: int | None = None, random_state: Seed = None
+    ) -> FloatArray:
         """Draw from the recalibrated distributions.
 
         Parameters
@@ -234,7 +242,7 @@ class ConformalDistribution:
         draws = self._quantile(np.clip(self._score(q), -_END, _END))
         return draws[:, 0] if n_samples is None else draws
 
-    def affine(self, scale, shift=0.0):
+    def affine(self, scale: float, shift: float = 0.0) -> "ConformalDistribution":
         """Distribution of ``scale * Y + shift``, as `TransformedTargetRegressor` needs.
 
         Parameters

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The meta-estimator that holds rows out and calibrates on them."""
 
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
@@ -22,6 +25,7 @@ from skmdn._distribution.checks import check_open_unit, new_generator
 from skmdn._output_types import check_output_type, summarise
 from skmdn._predict_dist import predict_dist
 from skmdn._sklearn import take_rows
+from skmdn._typing import Seed
 from skmdn.calibration._conformal import ConformalDistribution
 from skmdn.calibration._rows import hold_out, rows_to_fit, weights_to_fit
 from skmdn.calibration._scores import hpd_scores, normal_scores
@@ -121,12 +125,20 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     (500,)
     """
 
-    def __init__(self, estimator, *, calibration_fraction=0.2, random_state=None):
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        calibration_fraction: float = 0.2,
+        random_state: Seed = None,
+    ) -> None:
         self.estimator = estimator
         self.calibration_fraction = calibration_fraction
         self.random_state = random_state
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Fit the estimator to one part of the data and calibrate on the other.
 
         Parameters
@@ -196,7 +208,7 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             "unit": shares.unit,
         }
 
-    def predict_dist(self, X):
+    def predict_dist(self, X: ArrayLike) -> ConformalDistribution:
         """Recalibrated conditional distributions.
 
         Parameters
@@ -211,7 +223,13 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return ConformalDistribution(predict_dist(self.estimator_, X), self._scores)
 
-    def predict(self, X, *, output_type="mean", quantiles=None):
+    def predict(
+        self,
+        X: ArrayLike,
+        *,
+        output_type: Literal["mean", "median", "mode", "quantiles", "full"] = "mean",
+        quantiles: ArrayLike | None = None,
+    ) -> Any:
         """Predict the mean, or another summary, of the conditional distribution.
 
         Parameters
@@ -242,7 +260,9 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         dist = self.predict_dist(X)
         return dist if output_type == "full" else summarise(dist, output_type, levels)
 
-    def score(self, X, y, sample_weight=None):
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Mean log-likelihood of the estimator, in nats: greater is better.
 
         That of its own distributions: a recalibrated one has no likelihood.
@@ -263,7 +283,7 @@ class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return log_likelihood_scorer(self.estimator_, X, y, sample_weight=sample_weight)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Tell scikit-learn which metadata this estimator asks for and passes on.
 
         Returns
