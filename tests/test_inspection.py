@@ -317,6 +317,19 @@ def test_pit_display_counts_with_weights_and_has_binomial_bands():
     assert band.y1 == pytest.approx(4 * high / n_rows)
 
 
+@pytest.mark.parametrize("display", [PITDisplay, CoverageDisplay])
+def test_targets_that_repeat_are_named_on_pictures_of_pit_values(data, display):
+    model, X, y = data
+    X, y = pd.concat([X] * 4), np.tile(y, 4) + np.arange(320) / 1e4
+    assert "\n" not in display.from_estimator(model, X, y).ax_.get_title()
+    y[:96] = 0.0
+    drawn = display.from_estimator(model, X, y)
+    assert "30 % of the targets are 0: not continuous" in drawn.ax_.get_title()
+    assert_readable(drawn.figure_)
+    drawn = display.from_estimator(model, X, np.rint(y))
+    assert "the targets repeat" in drawn.ax_.get_title()
+
+
 def test_bands_hold_calibrated_models_as_often_as_they_say():
     rng = np.random.RandomState(0)
     inside = []

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy import stats
 
+from skmdn._discrete import discrete_outputs, point_masses
 from skmdn._distribution.checks import check_open_unit
 from skmdn._predict_dist import predict_dist
 from skmdn.inspection._inputs import one_output
@@ -31,9 +32,10 @@ BAND_COLOR = tint(GREY, 0.45)
 class _PITPicture(ABC):
     """What the pictures of PIT values share: where the values come from."""
 
-    def __init__(self, pit, *, sample_weight=None):
+    def __init__(self, pit, *, sample_weight=None, note=""):
         self.pit = pit
         self.sample_weight = sample_weight
+        self.note = note
 
     @classmethod
     def from_estimator(cls, estimator, X, y, **kwargs):
@@ -89,12 +91,31 @@ class _PITPicture(ABC):
             If matplotlib is not installed.
         """
         dist, y = one_output(dist, y_true, target)
-        display = cls(pit_values(y, dist), sample_weight=sample_weight)
+        weight = normalised_weight(sample_weight, len(y))
+        display = cls(
+            pit_values(y, dist),
+            sample_weight=sample_weight,
+            note=note_on_repetition(y, weight),
+        )
         return display.plot(ax, **kwargs)
 
     @abstractmethod
     def plot(self, ax=None, **kwargs):
         """Draw and return self."""
+
+
+def note_on_repetition(y, weight):
+    """Words on targets that repeat, whose PIT values are not uniform; "" for none."""
+    values, shares = point_masses(y, weight)
+    if len(values):
+        places = ", ".join(f"{value:.4g}" for value in values[:3])
+        return (
+            f"{percent([shares.sum()])} of the targets are {places}: not continuous, "
+            "hence not uniform"
+        )
+    if len(discrete_outputs(y[:, None], weight)):
+        return "the targets repeat: not continuous, hence not uniform"
+    return ""
 
 
 def share_below(values, weight, levels):
@@ -148,6 +169,8 @@ class PITDisplay(_PITPicture):
         Predicted cdf at the observed targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows.
+    note : str, default=""
+        What to show below the title: `from_predictions` says whether targets repeat.
 
     Attributes
     ----------
@@ -214,7 +237,7 @@ class PITDisplay(_PITPicture):
         curve.set(xlabel="expected share", ylabel="observed share")
         above = legend_above(histogram, [self.line_])
         legend_above(curve, [band])
-        title_above(histogram, "PIT values and reliability", above)
+        title_above(histogram, "PIT values and reliability", above, self.note)
         self.ax_, self.figure_ = histogram, histogram.figure
         return self
 
@@ -242,6 +265,8 @@ class CoverageDisplay(_PITPicture):
         probability c where ``abs(2 * pit - 1) <= c``.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows.
+    note : str, default=""
+        What to show below the title: `from_predictions` says whether targets repeat.
 
     Attributes
     ----------
@@ -292,6 +317,6 @@ class CoverageDisplay(_PITPicture):
         band, self.line_ = draw_reliability(ax, needed, weight, confidence)
         ax.set(xlabel="nominal coverage", ylabel="observed coverage")
         above = legend_above(ax, [self.line_, band])
-        title_above(ax, "Coverage of central intervals", above)
+        title_above(ax, "Coverage of central intervals", above, self.note)
         self.ax_, self.figure_ = ax, ax.figure
         return self
