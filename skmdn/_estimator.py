@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """MDNRegressor: parameters, validation, orchestration."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,6 +35,7 @@ from skmdn._sklearn import (
     fitted_by_another,
 )
 from skmdn._training import averaging_weight, train
+from skmdn._typing import Seed
 from skmdn._watch import Watch
 
 
@@ -196,29 +200,29 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
 
     def __init__(
         self,
-        n_components=8,
+        n_components: int = 8,
         *,
-        hidden_layer_sizes="auto",
-        activation="silu",
-        covariance_type="diag",
-        n_estimators=1,
-        n_bins=8,
-        alpha=0.1,
-        input_noise="auto",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter="auto",
-        early_stopping="auto",
-        validation_fraction="auto",
-        n_iter_no_change="auto",
-        min_scale="auto",
-        warm_start=False,
-        device="cpu",
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-        callback=None,
-    ):
+        hidden_layer_sizes: int | Sequence[int] | Literal["auto"] = "auto",
+        activation: Literal["identity", "tanh", "relu", "silu", "gelu"] = "silu",
+        covariance_type: Literal["diag", "spherical"] = "diag",
+        n_estimators: int = 1,
+        n_bins: int = 8,
+        alpha: float = 0.1,
+        input_noise: float | Literal["auto"] = "auto",
+        learning_rate_init: float | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int | Literal["auto"] = "auto",
+        early_stopping: bool | Literal["auto"] = "auto",
+        validation_fraction: float | Literal["auto"] = "auto",
+        n_iter_no_change: int | Literal["auto"] | None = "auto",
+        min_scale: float | Literal["auto"] = "auto",
+        warm_start: bool = False,
+        device: Literal["cpu", "cuda"] = "cpu",
+        n_jobs: int | None = None,
+        random_state: Seed = None,
+        verbose: int = 0,
+        callback: Callable[..., Any] | None = None,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -242,7 +246,15 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         self.callback = callback
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit the network to data.
 
         Parameters
@@ -328,7 +340,9 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
 
     @available_if(needs_no_held_out_rows)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch on the given rows.
 
         The first call fixes the scaling of inputs and targets and the size of the

@@ -23,7 +23,7 @@ _DISTRIBUTIONS = (
 )
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the versions of Python, of skmdn and of what it stands on.
 
     Please copy the output into bug reports.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmdn import (
+    MDNRegressor,
     MDNRegressorCV,
     MixtureDistribution,
     cross_val_predict_dist,
@@ -39,3 +40,5 @@ assert_type(MDNRegressorCV().score(X, y), float)
 assert_type(dist.marginal("price").affine(2.0).reduce(3), MixtureDistribution)
 assert_type(dist.sample(5, random_state=None), Floats)
 assert_type(dist.hdr(0.9), list[Floats])
+mdn = MDNRegressor(hidden_layer_sizes=(64, 64), input_noise="auto", callback=print)
+assert_type(mdn.logpdf(X, y), Floats)
