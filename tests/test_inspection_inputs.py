@@ -250,6 +250,12 @@ def test_components_are_drawn_where_they_carry_weight():
     assert display.axes_[2].get_yscale() == "log"
     labels = [ax.get_ylabel() for ax in display.axes_]
     assert labels == ["weight", "mean of y", "scale"]
+    # None of many is heavy: the heaviest are drawn all the same.
+    many = MixtureDistribution(
+        np.full((11, 99), 1 / 99), np.zeros((11, 99)), np.ones((11, 99))
+    )
+    shown = ComponentDisplay(values, many).plot(max_components=2)
+    np.testing.assert_array_equal(shown.mean_lines_[1].get_ydata(), 0)
     for bad in (0, 15, 1.5):
         with pytest.raises(ValueError, match="max_components"):
             display.plot(max_components=bad)

@@ -2,13 +2,16 @@
 """Calibration at a glance: PIT histogram, reliability curve, interval coverage."""
 
 from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from skmdn._discrete import discrete_outputs, point_masses
 from skmdn._distribution.checks import check_open_unit
 from skmdn._predict_dist import predict_dist
+from skmdn._typing import FloatArray
 from skmdn.inspection._inputs import one_output
 from skmdn.inspection._style import (
     BLACK,
@@ -32,13 +35,17 @@ BAND_COLOR = tint(GREY, 0.45)
 class _PITPicture(ABC):
     """What the pictures of PIT values share: where the values come from."""
 
-    def __init__(self, pit, *, sample_weight=None, note=""):
+    def __init__(
+        self, pit: FloatArray, *, sample_weight: ArrayLike | None = None, note: str = ""
+    ) -> None:
         self.pit = pit
         self.sample_weight = sample_weight
         self.note = note
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, **kwargs):
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike, **kwargs: Any
+    ) -> Self:
         """Draw from a fitted estimator and held-out data.
 
         Parameters
@@ -60,8 +67,15 @@ class _PITPicture(ABC):
 
     @classmethod
     def from_predictions(
-        cls, y_true, dist, *, sample_weight=None, target=None, ax=None, **kwargs
-    ):
+        cls,
+        y_true: ArrayLike,
+        dist: Any,
+        *,
+        sample_weight: ArrayLike | None = None,
+        target: int | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw from predicted distributions.
 
         Parameters
@@ -92,7 +106,7 @@ class _PITPicture(ABC):
         """
         dist, y = one_output(dist, y_true, target)
         weight = normalised_weight(sample_weight, len(y))
-        display = cls(
+        display: Any = cls(
             pit_values(y, dist),
             sample_weight=sample_weight,
             note=note_on_repetition(y, weight),
@@ -100,7 +114,7 @@ class _PITPicture(ABC):
         return display.plot(ax, **kwargs)
 
     @abstractmethod
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax=None):
         """Draw and return self."""
 
 
@@ -204,7 +218,9 @@ class PITDisplay(_PITPicture):
     >>> display = PITDisplay(np.random.RandomState(0).uniform(size=200)).plot()
     """
 
-    def plot(self, ax=None, *, n_bins=10, confidence=0.9):
+    def plot(
+        self, ax: Any = None, *, n_bins: int = 10, confidence: float = 0.9
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -288,7 +304,7 @@ class CoverageDisplay(_PITPicture):
     >>> display = CoverageDisplay(np.random.RandomState(0).uniform(size=200)).plot()
     """
 
-    def plot(self, ax=None, *, confidence=0.9):
+    def plot(self, ax: Any = None, *, confidence: float = 0.9) -> Self:
         """Draw.
 
         Parameters

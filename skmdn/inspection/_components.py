@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Weights, means and scales of the components along one input."""
 
-import numpy as np
+from typing import Any, Self
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skmdn._typing import FloatArray
 from skmdn.inspection._inputs import columns, one_output, target_name, vary
 from skmdn.inspection._shapes import bulk_limits
 from skmdn.inspection._style import (
@@ -69,15 +73,15 @@ class ComponentDisplay:
 
     def __init__(
         self,
-        values,
-        dist,
+        values: FloatArray,
+        dist: Any,
         *,
-        feature_name="x0",
-        target_name="y",
-        others="",
-        x_data=None,
-        y_data=None,
-    ):
+        feature_name: str = "x0",
+        target_name: str = "y",
+        others: str = "",
+        x_data: FloatArray | None = None,
+        y_data: FloatArray | None = None,
+    ) -> None:
         self.values = values
         self.dist = dist
         self.feature_name = feature_name
@@ -89,17 +93,17 @@ class ComponentDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        features,
-        y=None,
+        estimator: Any,
+        X: Any,
+        features: int | str,
+        y: ArrayLike | None = None,
         *,
-        others="median",
-        target=None,
-        grid_resolution=200,
-        ax=None,
-        **kwargs,
-    ):
+        others: Any = "median",
+        target: int | None = None,
+        grid_resolution: int = 200,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw from a fitted estimator.
 
         Parameters
@@ -163,7 +167,9 @@ class ComponentDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, max_components=8, min_weight=0.02):
+    def plot(
+        self, ax: Any = None, *, max_components: int = 8, min_weight: float = 0.02
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -174,7 +180,8 @@ class ComponentDisplay:
             Only those with the greatest average weight are shown, 14 at most, and none
             that never reaches `min_weight`.
         min_weight : float, default=0.02
-            Means and scales are drawn where the weight is at least this.
+            Means and scales are drawn where the weight is at least this, or half of
+            the greatest one if that is less.
 
         Returns
         -------
@@ -195,19 +202,26 @@ class ComponentDisplay:
             )
         self.axes_ = several_axes(ax, 3, 1, height=4.2, sharex=True)
         top, middle, bottom = self.axes_
+        weights = self.dist.weights
+        min_weight = min(min_weight, weights.max() / 2)  # something is always shown
         self.components_ = self._heaviest(max_components, min_weight)
         self.scatter_ = None
         if self.y_data is not None:
             style = {"s": 4, "color": BLACK, "alpha": 0.2, "linewidths": 0}
             self.scatter_ = middle.scatter(self.x_data, self.y_data, **style)
-        self._draw_lines(min_weight)
-        weights = self.dist.weights[:, self.components_]
+        means, scales = (
+            np.where(weights < min_weight, np.nan, parameter)
+            for parameter in (self.dist.means, self.dist.scales)
+        )
+        self.weight_lines_ = self._draw_lines(top, weights)
+        self.mean_lines_ = self._draw_lines(middle, means)
+        self.scale_lines_ = self._draw_lines(bottom, scales)
         top.set(ylabel="weight", ylim=(0, 1.05 * weights.max()))
         middle.set(ylabel=f"mean of {self.target_name}")
-        means = [line.get_ydata() for line in self.mean_lines_]
+        means, scales = means[:, self.components_], scales[:, self.components_]
         middle.set_ylim(bulk_limits(means, means, self.y_data))
         bottom.set(ylabel="scale", xlabel=self.feature_name)
-        scale_axis(bottom, [line.get_ydata() for line in self.scale_lines_])
+        scale_axis(bottom, scales)
         for axes in (top, middle):
             axes.tick_params(labelbottom=False)
         top.set_xlim(self.values[0], self.values[-1])
@@ -221,29 +235,21 @@ class ComponentDisplay:
 
     def _heaviest(self, max_components, min_weight):
         """Components to show: never those that are light everywhere, as of a tail."""
-        average, greatest = (f(self.dist.weights, axis=0) for f in (np.mean, np.max))
-        order = np.argsort(-average, kind="stable")[:max_components]
-        heavy = order[greatest[order] >= min_weight]
-        return np.sort(heavy if len(heavy) else order[:1])
+        weights = self.dist.weights
+        order = np.argsort(-weights.mean(axis=0), kind="stable")
+        heavy = weights.max(axis=0)[order] >= min_weight
+        return np.sort(order[heavy][:max_components])
 
-    def _draw_lines(self, min_weight):
-        weights, means, scales = self.dist.weights, self.dist.means, self.dist.scales
-        faint = weights < min_weight
-        panels = (
-            (weights, False, "weight_lines_"),
-            (means, True, "mean_lines_"),
-            (scales, True, "scale_lines_"),
-        )
-        for axes, (parameter, hide, name) in zip(self.axes_, panels, strict=True):
-            shown = np.where(faint & hide, np.nan, parameter)
-            lines = []
-            for place, component in enumerate(self.components_):
-                lines += axes.plot(
-                    self.values,
-                    shown[:, component],
-                    color=CYCLE[place % len(CYCLE)],
-                    linestyle=LINE_STYLES[place % len(LINE_STYLES)],
-                    linewidth=1.2,
-                    label=str(component),
-                )
-            setattr(self, name, lines)
+    def _draw_lines(self, ax, parameter):
+        """Draw a parameter of the components that are shown."""
+        lines = []
+        for place, component in enumerate(self.components_):
+            lines += ax.plot(
+                self.values,
+                parameter[:, component],
+                color=CYCLE[place % len(CYCLE)],
+                linestyle=LINE_STYLES[place % len(LINE_STYLES)],
+                linewidth=1.2,
+                label=str(component),
+            )
+        return lines

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The conditional density along one input, as a heat map."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any, Self
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skmdn._typing import FloatArray, Seed
 from skmdn.inspection._inputs import columns, one_output, target_name, vary
 from skmdn.inspection._shapes import bulk_limits, mode_points
 from skmdn.inspection._style import (
@@ -73,15 +78,15 @@ class ConditionalDensityDisplay:
 
     def __init__(
         self,
-        values,
-        dist,
+        values: FloatArray,
+        dist: Any,
         *,
-        feature_name="x0",
-        target_name="y",
-        others="",
-        x_data=None,
-        y_data=None,
-    ):
+        feature_name: str = "x0",
+        target_name: str = "y",
+        others: str = "",
+        x_data: FloatArray | None = None,
+        y_data: FloatArray | None = None,
+    ) -> None:
         self.values = values
         self.dist = dist
         self.feature_name = feature_name
@@ -93,19 +98,19 @@ class ConditionalDensityDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        features,
-        y=None,
+        estimator: Any,
+        X: Any,
+        features: int | str,
+        y: ArrayLike | None = None,
         *,
-        others="median",
-        target=None,
-        grid_resolution=150,
-        subsample=50,
-        random_state=None,
-        ax=None,
-        **kwargs,
-    ):
+        others: Any = "median",
+        target: int | None = None,
+        grid_resolution: int = 150,
+        subsample: int = 50,
+        random_state: Seed = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw from a fitted estimator.
 
         Parameters
@@ -174,14 +179,14 @@ class ConditionalDensityDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: Any = None,
         *,
-        quantiles=(0.05, 0.5, 0.95),
-        mean=True,
-        modes=True,
-        mesh_kwargs=None,
-        scatter_kwargs=None,
-    ):
+        quantiles: Sequence[float] = (0.05, 0.5, 0.95),
+        mean: bool = True,
+        modes: bool = True,
+        mesh_kwargs: dict[str, Any] | None = None,
+        scatter_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -207,8 +212,9 @@ class ConditionalDensityDisplay:
         """
         ax = one_axes(ax)
         self.ax_, self.figure_ = ax, ax.figure
-        ends = self.dist.ppf(0.01), self.dist.ppf(0.99)
-        y_grid = np.linspace(*bulk_limits(*ends, self.y_data), N_Y)
+        lows, highs = self.dist.ppf(0.01), self.dist.ppf(0.99)
+        low, high = bulk_limits(lows, highs, self.y_data)
+        y_grid = np.linspace(low, high, N_Y)
         self._draw_density(y_grid, mesh_kwargs or {})
         self._draw_lines(quantiles, mean, modes)
         self.scatter_ = None

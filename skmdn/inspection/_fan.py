@@ -2,8 +2,11 @@
 """Nested intervals over an ordered index, such as time."""
 
 import numbers
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import check_probabilities
 from skmdn._predict_dist import predict_dist
@@ -72,8 +75,14 @@ class FanChartDisplay:
     """
 
     def __init__(
-        self, dist, index=None, *, y_true=None, index_name="row", target_name="y"
-    ):
+        self,
+        dist: Any,
+        index: Any = None,
+        *,
+        y_true: Any = None,
+        index_name: str = "row",
+        target_name: str = "y",
+    ) -> None:
         self.dist = dist
         self.index = np.arange(len(dist)) if index is None else index
         self.y_true = y_true
@@ -81,7 +90,15 @@ class FanChartDisplay:
         self.target_name = target_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, index=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        index: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw from a fitted estimator.
 
         Parameters
@@ -113,15 +130,15 @@ class FanChartDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        dist,
+        y_true: ArrayLike | None,
+        dist: Any,
         *,
-        index=None,
-        index_name=None,
-        target=None,
-        ax=None,
-        **kwargs,
-    ):
+        index: Any = None,
+        index_name: str | None = None,
+        target: int | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw from predicted distributions.
 
         Parameters
@@ -163,7 +180,13 @@ class FanChartDisplay:
         display = cls(dist, place, y_true=y, index_name=index_name, target_name=name)
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, coverages=(0.5, 0.8, 0.95), scatter_kwargs=None):
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        coverages: Sequence[float] = (0.5, 0.8, 0.95),
+        scatter_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -191,7 +214,8 @@ class FanChartDisplay:
         order = np.argsort(self.index, kind="stable")
         index, dist = np.asarray(self.index)[order], self.dist[order]
         y = None if self.y_true is None else np.asarray(self.y_true)[order]
-        self.bands_, limits = [], None
+        self.bands_: list[Any] = []
+        limits = None
         for coverage, amount in zip(
             coverages, np.linspace(0.2, 0.65, len(coverages)), strict=True
         ):

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The joint density of two outputs for one row."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import check_probabilities
 from skmdn._predict_dist import predict_dist
@@ -64,13 +68,21 @@ class JointDensityDisplay:
     >>> display = JointDensityDisplay(dist).plot()
     """
 
-    def __init__(self, dist, y_true=None, *, target_names=("y0", "y1")):
+    def __init__(
+        self,
+        dist: Any,
+        y_true: Any = None,
+        *,
+        target_names: tuple[str, str] = ("y0", "y1"),
+    ) -> None:
         self.dist = dist
         self.y_true = y_true
         self.target_names = target_names
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, **kwargs):
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike | None = None, **kwargs: Any
+    ) -> Self:
         """Draw from a fitted estimator.
 
         Parameters
@@ -92,8 +104,15 @@ class JointDensityDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, dist, *, row=0, targets=(0, 1), ax=None, **kwargs
-    ):
+        cls,
+        y_true: ArrayLike | None,
+        dist: Any,
+        *,
+        row: int = 0,
+        targets: tuple[int, int] = (0, 1),
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw from predicted distributions.
 
         Parameters
@@ -137,7 +156,9 @@ class JointDensityDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, coverages=(0.5, 0.8, 0.95)):
+    def plot(
+        self, ax: Any = None, *, coverages: Sequence[float] = (0.5, 0.8, 0.95)
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Densities of single rows, one above the other."""
 
+from collections.abc import Iterable
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import check_open_unit
 from skmdn._predict_dist import predict_dist
@@ -67,14 +71,23 @@ class RowDensityDisplay:
     >>> display = RowDensityDisplay(dist).plot()
     """
 
-    def __init__(self, dist, y_true=None, *, labels=None, target_name="y"):
+    def __init__(
+        self,
+        dist: Any,
+        y_true: Any = None,
+        *,
+        labels: list[str] | None = None,
+        target_name: str = "y",
+    ) -> None:
         self.dist = dist
         self.y_true = y_true
         self.labels = [str(i) for i in range(len(dist))] if labels is None else labels
         self.target_name = target_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, **kwargs):
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike | None = None, **kwargs: Any
+    ) -> Self:
         """Draw from a fitted estimator.
 
         Parameters
@@ -96,8 +109,15 @@ class RowDensityDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, dist, *, rows=range(5), target=None, ax=None, **kwargs
-    ):
+        cls,
+        y_true: ArrayLike | None,
+        dist: Any,
+        *,
+        rows: Iterable[int] = range(5),
+        target: int | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw from predicted distributions.
 
         Parameters
@@ -145,7 +165,7 @@ class RowDensityDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, coverage=0.9):
+    def plot(self, ax: Any = None, *, coverage: float = 0.9) -> Self:
         """Draw.
 
         Parameters
@@ -169,7 +189,8 @@ class RowDensityDisplay:
         coverage = check_open_unit("coverage", coverage)
         n_rows = len(self.dist)
         ax = one_axes(ax, height=max(0.6 * WIDTH, 0.9 + 0.4 * n_rows))
-        self.lines_, self.regions_ = [], []
+        self.lines_: list[Any] = []
+        self.regions_: list[Any] = []
         for place in range(n_rows):
             self._draw_row(ax, place, coverage)
         self.regions_[0].set_label(f"{percent([coverage])} highest density")
@@ -193,8 +214,8 @@ class RowDensityDisplay:
             yticks=self._bottom(np.arange(n_rows)),
         )
         ax.set_yticklabels(self.labels)
-        ends = np.transpose([line.get_xdata()[[0, -1]] for line in self.lines_])
-        ax.set_xlim(bulk_limits(*ends, self.y_true))
+        lows, highs = np.transpose([line.get_xdata()[[0, -1]] for line in self.lines_])
+        ax.set_xlim(bulk_limits(lows, highs, self.y_true))
         title_above(ax, "Densities of single rows", legend_above(ax, n_cols=3))
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Log-likelihood by epoch."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,12 +41,12 @@ class TrainingCurveDisplay:
     >>> display = TrainingCurveDisplay([2.0, 1.5, 1.2], [-1.9, -1.6, -1.7]).plot()
     """
 
-    def __init__(self, loss_curve, validation_scores=None):
+    def __init__(self, loss_curve: Any, validation_scores: Any = None) -> None:
         self.loss_curve = loss_curve
         self.validation_scores = validation_scores
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> Self:
         """Draw from a fitted estimator.
 
         Parameters
@@ -77,7 +79,9 @@ class TrainingCurveDisplay:
         scores = getattr(network, "validation_scores_", None)
         return cls(network.loss_curve_, scores).plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, line_kwargs=None):
+    def plot(
+        self, ax: Any = None, *, line_kwargs: dict[str, Any] | None = None
+    ) -> Self:
         """Draw.
 
         Parameters
