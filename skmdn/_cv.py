@@ -29,6 +29,7 @@ from skmdn._sklearn import (
     StrOptions,
     check_table,
     fit_context,
+    fitted_by_another,
     takes_weights,
 )
 from skmdn._tail import with_tail
@@ -279,7 +280,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
                 f"MDNRegressorCV needs at least 2 distinct rows, got n_samples = "
                 f"{len(rows[0])}."
             )
-        warn_if_discrete(*rows[1:3])
+        warn_if_discrete(*rows[1:3], once=fitted_by_another())
         parts = auto_splits(rows, rng) if is_auto else splits(self.cv, rows, groups)
         if not parts:
             raise ValueError(f"cv must give at least one split, got cv={self.cv!r}.")

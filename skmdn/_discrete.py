@@ -19,6 +19,14 @@ _FINEST = 0.05
 # the rows of a typical value.
 _MASS_SHARE, _MASS_ROWS, _MASS_RATIO = 0.01, 10, 10
 _MASSES_SHOWN = 4
+_MASSES = (
+    "The target has point masses: single values that hold much of the weight, like "
+    "zeros or a cap. There the log-likelihood has no upper bound: it rewards narrow "
+    "spikes, and a search takes the smallest min_scale. The score to read is the CRPS: "
+    "skmdn.metrics.crps_loss, or neg_crps_scorer in searches."
+)
+# What was said in this process.
+_told = set()
 
 
 def discrete_outputs(Y, sample_weight):
@@ -91,9 +99,28 @@ def point_masses_message(values, shares):
     )
 
 
-def warn_if_discrete(Y, sample_weight):
-    """Warn before a fit to targets that `discrete_outputs` finds."""
+def warn_if_discrete(Y, sample_weight, *, once):
+    """Warn before a fit to targets that repeat, all of them or one value alone.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (n_samples, n_outputs)
+    sample_weight : ndarray of shape (n_samples,)
+    once : bool
+        Whether this fit is one of many, of which the first is to warn. Python's filters
+        forget what they have shown as soon as anybody changes them, which happens in
+        every fit.
+    """
     outputs = discrete_outputs(Y, sample_weight)
     if len(outputs):
-        # The location of the caller: a search shows the warning once.
-        warnings.warn(discrete_message(outputs, Y.shape[1]), UserWarning, stacklevel=2)
+        message = discrete_message(outputs, Y.shape[1])
+    elif len(Y) >= _FEWEST_ROWS and any(
+        len(point_masses(y, sample_weight)[0]) for y in Y.T
+    ):
+        message = _MASSES  # Without numbers: the same for every part of a table.
+    else:
+        return
+    if once and message in _told:
+        return
+    _told.add(message)
+    warnings.warn(message, UserWarning, stacklevel=2)

@@ -283,7 +283,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         Warns
         -----
         UserWarning
-            For discrete targets, where the CRPS is the score to read.
+            For targets that are discrete or have point masses: the CRPS is the score to
+            read. Of many fits (a search, say) the first one warns.
         """
         check_device(self.device)
         previous, progress = None, first_progress(self)
@@ -291,7 +292,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
             previous, progress = Model.of(self), Progress.of(self)
         table = check_table(self, X, y, sample_weight, reset=previous is None)
         rows = merge_duplicates(*table[:3])
-        warn_if_discrete(*rows[1:])
+        warn_if_discrete(*rows[1:], once=fitted_by_another())
         # Rows that were held out once are not trained on later.
         rng = np.random.RandomState(progress.seed)
         training, validation = hold_out(self, rows, table, X_val, y_val, rng)

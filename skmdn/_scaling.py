@@ -36,6 +36,8 @@ NORMAL_IQR = 1.349
 RESOLUTION = 1e4 * np.finfo(float).eps
 # Squares of the scale must not underflow.
 SMALLEST = 1e-150
+# Scale of an input that did not vary: it is always scaled to zero.
+CONSTANT = np.finfo(float).max
 
 
 def weighted_quantile(a, q, sample_weight):
@@ -109,7 +111,7 @@ class InputView(NamedTuple):
     Attributes
     ----------
     center, scale : ndarray of shape (n_features,)
-        Robust location and scale of the inputs.
+        Robust location and scale of the inputs; `CONSTANT` for those without.
     bin_feature : ndarray of shape (n_encoded,), int64
         Input that a bin belongs to.
     bin_slope, bin_intercept, bin_low, bin_high : ndarray of shape (n_encoded,)
@@ -131,7 +133,8 @@ class InputView(NamedTuple):
         center, scale = np.array(statistics, dtype=float).reshape(-1, 2).T.copy()
         # What varies by rounding alone is constant.
         constant = scale <= 8 * np.finfo(float).eps * np.abs(center)
-        scale = np.where(constant, np.maximum(1.0, np.abs(center)), scale)
+        # Nothing was learned about it: whatever it is later, the network sees zero.
+        scale = np.where(constant, CONSTANT, scale)
         view = cls(center, scale, np.empty(0, dtype=np.int64), *np.empty((4, 0)))
         if n_bins == 0:
             return view
@@ -154,6 +157,7 @@ class InputView(NamedTuple):
         """Centre and scale `X`; the result is finite, float64 and C-contiguous."""
         with np.errstate(over="ignore"):
             scaled = (X - self.center) / self.scale
+        scaled[:, self.scale == CONSTANT] = 0.0
         return np.clip(scaled, -LIMIT, LIMIT, out=np.ascontiguousarray(scaled))
 
     def encode(self, Xs):
@@ -219,7 +223,8 @@ class TargetScaling(NamedTuple):
         """Measure the targets `Y` of shape (n_samples, n_outputs)."""
         statistics = [_center_and_spread(column, sample_weight) for column in Y.T]
         center, scale = np.array(statistics, dtype=float).T.copy()
-        scale = np.where(scale > 0, scale, 1.0)
+        # A constant says nothing of its accuracy but by its magnitude.
+        scale = np.where(scale > 0, scale, np.where(center == 0, 1.0, np.abs(center)))
         scale = np.maximum(scale, np.maximum(RESOLUTION * np.abs(center), SMALLEST))
         tails = sample_weight @ np.clip((Y - center) / scale, -CLIP, CLIP) ** 3
         return cls(center, np.where(tails < 0, -scale, scale))

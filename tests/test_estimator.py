@@ -4,6 +4,7 @@
 import copy
 import json
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -23,7 +24,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skmdn import MDNRegressor, datasets, predict_dist
+from skmdn import MDNRegressor, _discrete, datasets, predict_dist
 from skmdn._model import Model
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
@@ -296,6 +297,22 @@ def test_not_fitted(table):
     assert not hasattr(mdn, "coefs_")
 
 
+def test_inputs_that_never_varied_do_not_move_predictions(table):
+    X, y = table
+    mdn = MDNRegressor(**QUICK).fit(np.column_stack([X, np.full(120, 3.0)]), y)
+    expected = mdn.predict(np.column_stack([X, np.full(120, 3.0)]))
+    moved = mdn.predict(np.column_stack([X, np.linspace(-1e6, 1e6, 120)]))
+    np.testing.assert_array_equal(moved, expected)
+
+
+def test_interval_of_a_constant_target_is_relative_to_it(table):
+    y = np.full(120, 1e-6)
+    low, high = (
+        MDNRegressor(**QUICK).fit(table[0], y).predict_dist([[0] * 3]).interval()
+    )
+    assert -1e-6 < low[0] < high[0] < 3e-6  # After five epochs.
+
+
 # --- validation rows ------------------------------------------------------------------
 
 
@@ -347,6 +364,23 @@ def test_patience(table):
     hasty = MDNRegressor(n_iter_no_change=3, **options).fit(X[:60], y[:60], **held_out)
     best = int(np.argmax(hasty.validation_scores_)) + 1
     assert hasty.n_iter_ == best + 3 < 60
+
+
+def test_one_point_mass_is_told_once_in_a_search(monkeypatch):
+    monkeypatch.setattr(_discrete, "_told", set())
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(320, 1))
+    y = np.where(rng.uniform(size=320) < 0.1, 0.0, rng.normal(size=320))
+    mdn = MDNRegressor(**{**QUICK, "max_iter": 1})
+    search = GridSearchCV(mdn, {"min_scale": ["auto", 0.1]}, cv=3)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(X, y)
+    assert ["point masses" in str(w.message) for w in caught] == [True]
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="point masses"):
+            mdn.fit(X, y)
+    mdn.fit(X, X[:, 0])
 
 
 # --- going on -------------------------------------------------------------------------

@@ -80,16 +80,27 @@ def test_scale_falls_back_when_half_of_the_rows_are_equal(rng):
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0, 1e300, -1e-300, 5e-324])
-def test_constant_column_has_scale_one_or_more(value):
+def test_constant_column_is_zero_whatever_comes_later(value):
     view = InputView.fit(np.full((10, 1), value), np.ones(10), n_bins=8)
-    assert view.scale[0] == max(1.0, abs(value))
     assert view.n_features_out == 1
-    np.testing.assert_array_equal(view.encode(view.scale_inputs([[value]])), [[0.0]])
+    later = np.array([[value], [0.0], [1.0], [1e9], [-1.7e308]])
+    np.testing.assert_array_equal(
+        view.encode(view.scale_inputs(later)), np.zeros((5, 1))
+    )
 
 
 def test_rounding_noise_is_constant():
     x = np.array([0.1 + 0.2, 0.3, 0.3, 0.3])[:, None]
-    assert InputView.fit(x, np.ones(4), n_bins=8).scale[0] == 1.0
+    view = InputView.fit(x, np.ones(4), n_bins=8)
+    np.testing.assert_array_equal(view.scale_inputs(x + 1e3), np.zeros((4, 1)))
+
+
+@pytest.mark.parametrize(
+    ("value", "scale"), [(1e-6, 1e-6), (-7.0, 7.0), (1e100, 1e100), (0.0, 1.0)]
+)
+def test_scale_of_a_constant_target_is_its_magnitude(value, scale):
+    scaling = TargetScaling.fit(np.full((9, 1), value), np.ones(9))
+    np.testing.assert_array_equal(np.abs(scaling.scale), [scale])
 
 
 def test_encoding_equals_oracle(rng):
