@@ -99,9 +99,9 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         Returns
         -------
         distribution : MixtureDistribution
-            Of `n_samples` rows. The last 6 components, of weight 0.0005 together, are
+            Of `n_samples` rows. The last 6 components, of weight 0.0002 together, are
             the tail: they lie around the mean, and bound what a row can cost that is
-            unlike any seen before. They make `std` 0.1 % wider.
+            unlike any seen before. They make `std` 0.03 % wider.
         """
         check_is_fitted(self)
         X = check_inputs(self, X)
