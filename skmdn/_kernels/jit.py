@@ -13,14 +13,34 @@ from pathlib import Path
 import numba
 from numba import extending
 
-from skmdn._kernels.compiler import KernelCompiler, PartCompiler
+from skmdn._kernels.cache import keep_on_disk
+from skmdn._kernels.fork import fork_between_compilations
 
 _SOURCES = Path(__file__).resolve().parent.parent
-# Kernels allocate nothing. Without Numba's run-time counting references, a slice costs
-# nothing (10 ns otherwise) and less code is compiled.
-_COMMON = {"error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
-_KERNEL = {**_COMMON, "nogil": True, "pipeline_class": KernelCompiler}
-_PART = {**_COMMON, "no_cpython_wrapper": True, "pipeline_class": PartCompiler}
+# Folders of everything that kernels are made of.
+KERNEL_FOLDERS = ("_components", "_families", "_kernels")
+# Set to 1 to multiply matrices in plain loops, should a new Numba refuse the tiles.
+USE_TILES = os.environ.get("SKMDN_PLAIN_KERNELS", "0") == "0"
+
+
+def _options():
+    """Return options for kernels and their helpers; those of any Numba if need be.
+
+    Set SKMDN_PLAIN_COMPILER to 1 for the latter, should a new Numba do wrong with the
+    former: the same results up to rounding, from code that takes longer to compile.
+    """
+    if os.environ.get("SKMDN_PLAIN_COMPILER", "0") == "0":
+        try:
+            from skmdn._kernels.compiler import KERNEL, PART
+        except Exception:  # Any name of Numba's insides may be gone or changed.
+            pass
+        else:
+            return KERNEL, PART
+    return {"error_model": "numpy"}, {"error_model": "numpy"}
+
+
+_KERNEL, _PART = _options()
+PLAIN_COMPILER = "pipeline_class" not in _KERNEL
 # Fused multiply-add only: reassociation would break the bit tricks of `exp`.
 _EXACT = frozenset({"contract"})
 # Loops over floats: no signed zeros, division by reciprocals. One set of flags for all,
@@ -28,28 +48,28 @@ _EXACT = frozenset({"contract"})
 LOOP = frozenset({"contract", "nsz", "arcp"})
 
 
-def _source_stamp():
+def source_stamp(root=_SOURCES):
     """Hash of every source file that kernels are made of."""
     digest = hashlib.sha256()
-    for folder in ("_kernels", "_components"):
-        for source in sorted((_SOURCES / folder).glob("*.py")):
+    for folder in KERNEL_FOLDERS:
+        for source in sorted((root / folder).rglob("*.py")):
+            digest.update(source.relative_to(root).as_posix().encode())
             digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
 
 
-# Set to 1 to multiply matrices in plain loops, should a new Numba refuse the tiles.
-USE_TILES = os.environ.get("SKMDN_PLAIN_KERNELS", "0") == "0"
-STAMP = _source_stamp() + ("" if USE_TILES else "_plain")
+STAMP = (
+    source_stamp()
+    + ("" if USE_TILES else "_plain")
+    + ("_plain_compiler" if PLAIN_COMPILER else "")
+)
 
 
 def compiled(func):
     """Compile an entry point at its first call; cache it on disk where that works."""
     func.__qualname__ = f"{func.__qualname__}_{STAMP}"
-    dispatcher = numba.njit(**_KERNEL)(func)
-    try:
-        dispatcher.enable_caching()
-    except (RuntimeError, AttributeError):
-        pass  # No writable cache directory, or a plain function (NUMBA_DISABLE_JIT).
+    dispatcher = numba.njit(nogil=True, **_KERNEL)(func)
+    keep_on_disk(dispatcher)
     return dispatcher
 
 
@@ -72,3 +92,4 @@ def overload(func, *, fastmath=_EXACT, forceinline=True):
 
 loop_helper = helper(fastmath=LOOP)
 JIT = not numba.config.DISABLE_JIT
+fork_between_compilations()

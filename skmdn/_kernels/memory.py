@@ -6,7 +6,7 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from skmdn._kernels.jit import JIT
+from skmdn._kernels.jit import JIT, PLAIN_COMPILER, helper
 
 
 def aligned(n, dtype):
@@ -27,10 +27,12 @@ def _tail(typingctx, values, start):
     return values(values, types.intp), codegen
 
 
+@helper
 def _slice(values, start):
     return values[start:]
 
 
 # The end of a flat array from `start` on: a slice without its checks, which take long
-# to compile. In compiled code its length stays that of the whole.
-tail = _tail if JIT else _slice
+# to compile. In compiled code its length stays that of the whole. Not where references
+# are counted: it takes none.
+tail = _tail if JIT and not PLAIN_COMPILER else _slice
