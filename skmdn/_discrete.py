@@ -26,7 +26,7 @@ _MASSES = (
     "skmdn.metrics.crps_loss, or neg_crps_scorer in searches."
 )
 # What was said in this process.
-_told = set()
+_told: set[str] = set()
 
 
 def discrete_outputs(Y, sample_weight):

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Mixtures of Gaussians, one for every row: the answer of a mixture density network."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import check_mixture
 from skmdn._distribution.densities import Densities
@@ -81,7 +85,14 @@ class MixtureDistribution(
     array([2.1884])
     """
 
-    def __init__(self, weights, means, scales, *, output_names=None):
+    def __init__(
+        self,
+        weights: ArrayLike,
+        means: ArrayLike,
+        scales: ArrayLike,
+        *,
+        output_names: Sequence[str] | None = None,
+    ) -> None:
         self.weights, self.means, self.scales = check_mixture(weights, means, scales)
         self.output_names = check_output_names(output_names, self.n_outputs)
 
@@ -100,19 +111,19 @@ class MixtureDistribution(
         return self._of(**vars(self) | parts)
 
     @property
-    def n_components(self):
+    def n_components(self) -> int:
         """Number of components of every row."""
         return self.weights.shape[1]
 
     @property
-    def n_outputs(self):
+    def n_outputs(self) -> int:
         """Number of outputs."""
         return 1 if self.means.ndim == 2 else self.means.shape[2]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.weights)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> Self:
         """Select rows by number, slice, mask or array of numbers, as a distribution."""
         if isinstance(rows, (int, np.integer)):
             rows = [rows]
@@ -131,7 +142,7 @@ class MixtureDistribution(
             f"n_components={self.n_components}, n_outputs={self.n_outputs})"
         )
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """Components as a table.
 
         Returns

@@ -91,3 +91,14 @@ def test_public_methods_are_documented(name):
     documented = METHODS[name]
     assert list(parameters(documented)) == arguments(documented)
     assert section(documented, "Returns")
+
+
+@pytest.mark.parametrize("name", [*OBJECTS, *METHODS])
+def test_public_signatures_have_types(name):
+    documented = (OBJECTS | METHODS)[name]
+    signature = inspect.signature(documented)
+    for parameter in signature.parameters.values():
+        if parameter.name not in ("self", "cls"):
+            assert parameter.annotation is not parameter.empty, parameter
+    if name in METHODS or inspect.isfunction(documented):
+        assert signature.return_annotation is not signature.empty

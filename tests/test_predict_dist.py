@@ -175,7 +175,7 @@ def test_other_target_transformers_are_refused(table, target):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         model.fit(X, np.abs(y))
-    with pytest.raises(TypeError, match=r"must be affine.*Got"):
+    with pytest.raises(TypeError, match=r"must be affine.*Quantiles pass.*Got"):
         predict_dist(model, X)
 
 

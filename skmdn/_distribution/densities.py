@@ -2,6 +2,7 @@
 """Methods of `MixtureDistribution`: density, distribution function, quantiles."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import (
@@ -9,6 +10,7 @@ from skmdn._distribution.checks import (
     check_points,
     check_values,
 )
+from skmdn._typing import FloatArray
 
 
 class Densities:
@@ -17,7 +19,7 @@ class Densities:
     Abstract: the parameters are those of `MixtureDistribution`.
     """
 
-    def logpdf(self, y):
+    def logpdf(self, y: ArrayLike) -> FloatArray:
         """Log-density, joint for several outputs.
 
         Parameters
@@ -49,7 +51,7 @@ class Densities:
         points, shape = check_points("y", y, len(self), self.n_outputs)
         return evaluate.logpdf(self, points).reshape(shape)
 
-    def pdf(self, y):
+    def pdf(self, y: ArrayLike) -> FloatArray:
         """Density, joint for several outputs.
 
         Parameters
@@ -77,7 +79,7 @@ class Densities:
         logpdf = self.logpdf(y)
         return np.exp(logpdf, out=logpdf)
 
-    def cdf(self, y):
+    def cdf(self, y: ArrayLike) -> FloatArray:
         """Distribution function P(Y <= y), one output.
 
         Parameters
@@ -106,7 +108,7 @@ class Densities:
         values, shape = check_values("y", y, len(self))
         return evaluate.cdf(self, values).reshape(shape)
 
-    def sf(self, y):
+    def sf(self, y: ArrayLike) -> FloatArray:
         """Survival function P(Y > y), one output.
 
         Parameters
@@ -135,7 +137,7 @@ class Densities:
         values, shape = check_values("y", y, len(self))
         return evaluate.cdf(self, values, -1.0).reshape(shape)
 
-    def ppf(self, q):
+    def ppf(self, q: ArrayLike) -> FloatArray:
         """Quantiles, the inverse of `cdf`, one output.
 
         Newton's method on the logarithm of the smaller tail, within a bracket that the
@@ -168,7 +170,7 @@ class Densities:
         levels, shape = check_levels("q", q, len(self))
         return evaluate.ppf(self, levels).reshape(shape)
 
-    def isf(self, q):
+    def isf(self, q: ArrayLike) -> FloatArray:
         """Quantiles counted from above, the inverse of `sf`, one output.
 
         Parameters
@@ -197,7 +199,7 @@ class Densities:
         levels, shape = check_levels("q", q, len(self))
         return evaluate.ppf(self, levels, upper=True).reshape(shape)
 
-    def median(self):
+    def median(self) -> FloatArray:
         """Median, one output.
 
         Returns
@@ -211,7 +213,7 @@ class Densities:
         """
         return self.ppf(0.5)
 
-    def interval(self, coverage=0.9):
+    def interval(self, coverage: ArrayLike = 0.9) -> tuple[FloatArray, FloatArray]:
         """Central interval, with the same probability on either side; one output.
 
         Parameters
@@ -248,7 +250,7 @@ class Densities:
         lower, upper = evaluate.ppf(self, tail), evaluate.ppf(self, tail, upper=True)
         return lower.reshape(shape), upper.reshape(shape)
 
-    def prob(self, lower, upper):
+    def prob(self, lower: ArrayLike, upper: ArrayLike) -> FloatArray:
         """P(lower < Y <= upper), one output.
 
         Parameters

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Methods of `MixtureDistribution`: proper scores and divergences."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from skmdn._distribution import evaluate
@@ -13,6 +16,7 @@ from skmdn._distribution.checks import (
 )
 from skmdn._distribution.energy import distance_to_points, distance_within
 from skmdn._distribution.quadrature import line_nodes, line_size, row_blocks
+from skmdn._typing import FloatArray, Seed
 
 
 class Scores:
@@ -21,7 +25,7 @@ class Scores:
     Abstract: the parameters are those of `MixtureDistribution`.
     """
 
-    def log_loss(self, y):
+    def log_loss(self, y: ArrayLike) -> FloatArray:
         """Negative log-density, joint for several outputs.
 
         Parameters
@@ -41,7 +45,7 @@ class Scores:
         """
         return -self.logpdf(y)
 
-    def pit(self, y):
+    def pit(self, y: ArrayLike) -> FloatArray:
         """Probability integral transform: `cdf` at the observed targets, one output.
 
         Parameters
@@ -62,7 +66,7 @@ class Scores:
         self._check_one_output("pit")
         return self.cdf(y)
 
-    def crps(self, y):
+    def crps(self, y: ArrayLike) -> FloatArray:
         r"""Continuous ranked probability score, one output, in closed form.
 
         :math:`E|Y - y| - \frac12 E|Y - Y'| = \int (F(t) - 1[y \le t])^2 dt` [1]_. Of
@@ -106,7 +110,9 @@ class Scores:
         score -= within[:, None]
         return np.maximum(score, 0.0, out=score).reshape(shape)
 
-    def energy_score(self, y, *, n_samples=None, random_state=None):
+    def energy_score(
+        self, y: ArrayLike, *, n_samples: int | None = None, random_state: Seed = None
+    ) -> FloatArray:
         r"""Energy score, the CRPS of several outputs together.
 
         :math:`E\|Y - y\| - \frac12 E\|Y - Y'\|` [1]_ with Euclidean distances: scale
@@ -165,7 +171,7 @@ class Scores:
             score[rows] = to - 0.5 * within[:, None]
         return score.reshape(shape)
 
-    def cde_loss(self, y):
+    def cde_loss(self, y: ArrayLike) -> FloatArray:
         r"""Loss of conditional density estimation, in closed form.
 
         :math:`\int f(t)^2 dt - 2 f(y)` [1]_: the integrated squared error of the
@@ -217,7 +223,7 @@ class Scores:
             log_normal = -0.5 * np.sum(z * z + np.log(2 * np.pi), axis=2) - log_scale
             return np.log(self.weights) + log_normal
 
-    def kl_divergence(self, other):
+    def kl_divergence(self, other: Any) -> FloatArray:
         r"""Kullback-Leibler divergence of every row from that of another distribution.
 
         :math:`\int f \log(f / g)`, f being this one: quadrature, one output.

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Methods of `MixtureDistribution`: moments, tails, entropy, expectations."""
 
+from collections.abc import Callable
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from skmdn._distribution import evaluate
@@ -18,6 +22,7 @@ from skmdn._distribution.quadrature import (
     line_size,
     row_blocks,
 )
+from skmdn._typing import FloatArray, Seed
 
 _MAX_GRID = 100_000
 
@@ -28,7 +33,7 @@ class Summaries:
     Abstract: the parameters are those of `MixtureDistribution`.
     """
 
-    def mean(self):
+    def mean(self) -> FloatArray:
         """Mean of every output.
 
         Returns
@@ -37,7 +42,7 @@ class Summaries:
         """
         return np.einsum("nk,nk...->n...", self.weights, self.means)
 
-    def var(self):
+    def var(self) -> FloatArray:
         """Variance of every output.
 
         Returns
@@ -47,7 +52,7 @@ class Summaries:
         deviation = self.means - self.mean()[:, None]
         return np.einsum("nk,nk...->n...", self.weights, self.scales**2 + deviation**2)
 
-    def std(self):
+    def std(self) -> FloatArray:
         """Standard deviation of every output.
 
         Returns
@@ -56,7 +61,7 @@ class Summaries:
         """
         return np.sqrt(self.var())
 
-    def skew(self):
+    def skew(self) -> FloatArray:
         """Skewness of every output: the third central moment in units of `std`.
 
         Returns
@@ -73,7 +78,7 @@ class Summaries:
         d, s = self._standardised()
         return np.einsum("nk,nk...->n...", self.weights, d**3 + 3 * d * s**2)
 
-    def kurtosis(self):
+    def kurtosis(self) -> FloatArray:
         """Excess kurtosis of every output, 0 for a Gaussian.
 
         Returns
@@ -96,7 +101,7 @@ class Summaries:
         std = self.std()[:, None]
         return (self.means - self.mean()[:, None]) / std, self.scales / std
 
-    def cov(self):
+    def cov(self) -> FloatArray:
         """Covariance matrix of the outputs.
 
         Returns
@@ -120,7 +125,13 @@ class Summaries:
         cov[:, diagonal, diagonal] += within
         return cov
 
-    def partial_moment(self, threshold, order=1, *, tail="lower"):
+    def partial_moment(
+        self,
+        threshold: ArrayLike,
+        order: int = 1,
+        *,
+        tail: Literal["lower", "upper"] = "lower",
+    ) -> FloatArray:
         """E[(threshold - Y)^order; Y < threshold], or that above; one output.
 
         Parameters
@@ -172,7 +183,9 @@ class Summaries:
                 moment += w * s**2 * np.maximum(inside + z * first, 0)
         return moment
 
-    def expected_shortfall(self, q, *, tail="lower"):
+    def expected_shortfall(
+        self, q: ArrayLike, *, tail: Literal["lower", "upper"] = "lower"
+    ) -> FloatArray:
         """Mean of the lowest share q of the distribution (CVaR), one output.
 
         Parameters
@@ -217,7 +230,13 @@ class Summaries:
         shortfall = values + beyond if upper else values - beyond
         return np.where(finite, shortfall, self.mean()[:, None]).reshape(shape)
 
-    def entropy(self, n_samples=1024, random_state=None, *, return_std=False):
+    def entropy(
+        self,
+        n_samples: int = 1024,
+        random_state: Seed = None,
+        *,
+        return_std: bool = False,
+    ) -> Any:
         """Differential entropy, in nats.
 
         Parameters
@@ -268,7 +287,7 @@ class Summaries:
             entropy = np.clip(entropy, *self.entropy_bounds())
         return (entropy, std) if return_std else entropy
 
-    def entropy_bounds(self):
+    def entropy_bounds(self) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bound of the entropy, in nats, in closed form.
 
         Returns
@@ -303,7 +322,9 @@ class Summaries:
             lower -= weights[:, i] * np.where(weights[:, i] > 0, overlap, 0)
         return lower, upper
 
-    def expect(self, func, *, n_nodes=None):
+    def expect(
+        self, func: Callable[..., Any], *, n_nodes: int | None = None
+    ) -> FloatArray:
         """E[func(Y)] by Gauss-Hermite quadrature of every component.
 
         Exact for polynomials of a degree below ``2 * n_nodes``; precise for functions
