@@ -36,7 +36,7 @@ from skmdn._sklearn import (
 )
 from skmdn._training import averaging_weight, train
 from skmdn._typing import Seed
-from skmdn._watch import Watch
+from skmdn._watch import Watch, without_unpicklable_callback
 
 
 class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
@@ -110,7 +110,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         Called as ``callback(epoch, losses, estimator_copy)`` after every epoch: the
         number of the epoch from 1 on, a dict with "loss" and "validation_score" (None
         without), and a function that returns a fitted copy of the estimator as it
-        is now. Returning True stops training.
+        is now. Returning True stops training. A fitted estimator is pickled without
+        a callback that cannot be pickled.
 
     Attributes
     ----------
@@ -406,6 +407,10 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         fitted |= fitted_network(model, reached)
         self._store(fitted)
         return self
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return without_unpicklable_callback(state) if is_fitted(self) else state
 
     @property
     def coefs_(self):

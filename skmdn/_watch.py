@@ -2,8 +2,20 @@
 """Watching a training: the progress bar and the callbacks, part by part."""
 
 import copy
+import pickle
 
 from skmdn._sklearn import EpochCallbacks
+
+
+def without_unpicklable_callback(state):
+    """State of a fitted estimator to pickle: a callback is of no use to predictions."""
+    callback = state.get("callback")
+    if callback is not None:
+        try:
+            pickle.dumps(callback)
+        except Exception:  # Of many kinds, whatever the callback holds.
+            return {**state, "callback": None}
+    return state
 
 
 class Watch:

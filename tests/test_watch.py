@@ -53,6 +53,18 @@ def test_callback_sees_every_epoch(table):
     np.testing.assert_array_equal(predictions[best], mdn.predict(X))
 
 
+def test_a_callback_that_cannot_be_pickled_does_not_spoil_the_fitted_model(table):
+    mdn = MDNRegressor(callback=lambda *_: None, **QUICK)
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(mdn)  # Elsewhere it would be fitted without: an error is better.
+    loaded = pickle.loads(pickle.dumps(mdn.fit(*table)))
+    assert mdn.callback is not None
+    assert loaded.callback is None
+    np.testing.assert_array_equal(loaded.predict(table[0]), mdn.predict(table[0]))
+    mdn.set_params(callback=print)
+    assert pickle.loads(pickle.dumps(mdn)).callback is print
+
+
 def test_callback_without_validation(table):
     losses = []
     mdn = MDNRegressor(

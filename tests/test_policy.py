@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The policy of training: faults of it leave a network that trains, only worse."""
+
+import numpy as np
+import pytest
+from test_training import Problem
+
+from skmdn import MDNRegressor, _auto, _training
+from skmdn._components import COMPONENTS
+from skmdn._crossfit import MergedRows, auto_splits
+from skmdn._fitting import hold_out
+from skmdn._kernels.activations import ACTIVATIONS
+from skmdn._network import Network, aligned_copy
+from skmdn._training import State
+
+
+@pytest.mark.parametrize("epoch", [0, 3, 9])
+def test_rate_decay_and_noise_follow_the_cosine(epoch):
+    problem = Problem(n=200)
+    options = problem.options(max_iter=10, batch_size=100, alpha=0.3, input_noise=0.2)
+    state = State.start(problem.params.copy())
+    fit = _training._Fit(
+        problem.network, problem.view, problem.data, None, options, state
+    )
+    step = fit.steps(epoch, 1.0, np.random.RandomState(0))
+    part = [0.5 * (1 + np.cos(np.pi * (epoch + s) / 10)) for s in (0.0, 0.5)]
+    np.testing.assert_allclose(step.shrink, 0.01 * 0.3 * np.array(part), rtol=1e-5)
+    np.testing.assert_allclose(step.noise, 0.2 * np.array(part), rtol=1e-5)
+    t = np.array([1, 2])
+    adam = np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+    np.testing.assert_allclose(step.correction, 0.01 * adam * part, rtol=1e-5)
+    np.testing.assert_allclose(step.scale, [1 / 100] * 2)
+    assert sorted(step.rows[step.rows < 200]) == list(range(200))
+
+
+def test_members_are_clipped_by_their_own_norms():
+    problem = Problem(members=2, hidden=())
+    plan = problem.network.plan
+    coefs, _ = problem.network.layers(problem.params)
+    for coef, size in zip(coefs, (0.01, 100.0), strict=True):
+        coef *= size
+    state = State.start(aligned_copy(problem.params, np.float64))
+    fit = _training._Fit(
+        problem.network, problem.view, problem.data, None, problem.options(), state
+    )
+    fit.run_epoch(0, 1.0, np.random.RandomState(0))
+    norms = np.linalg.norm(
+        fit.buffers.gradients[: 2 * plan.member_size].reshape(2, -1), axis=1
+    )
+    assert norms[1] > 10 * norms[0]
+    moved = np.linalg.norm(state.m.reshape(2, -1), axis=1)
+    np.testing.assert_allclose(moved, 0.1 * np.minimum(norms, 1.0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_weights_start_with_the_gain_of_the_activation(activation):
+    component = COMPONENTS["diag"](3, 1)
+    network = Network(50, 50, (200, 200), component, 1, activation)
+    params = network.initialise(np.zeros(9), np.random.RandomState(0))
+    coefs, _ = network.layers(params)
+    variances = [coef.var() * len(coef) for coef in coefs[:-1]]
+    np.testing.assert_allclose(variances, 2 if activation == "relu" else 1, rtol=0.05)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.parametrize("kind", sorted(COMPONENTS))
+def test_components_start_at_different_targets(kind, n_outputs):
+    Y = np.random.RandomState(0).normal(size=(300, n_outputs))
+    component = COMPONENTS[kind](4, n_outputs)
+    bias = component.initial_bias(Y, np.ones(300), np.random.RandomState(0))
+    means = bias[4 : 4 + 4 * n_outputs].reshape(4, n_outputs)
+    assert len(np.unique(means, axis=0)) == 4
+    assert all(mean in Y for mean in means)
+
+
+@pytest.mark.parametrize(
+    ("n", "units", "rate", "batch", "epochs", "noise", "held_out"),
+    [
+        (50, 64, 0.01, 32, 500, 0.03, 15),
+        (500, 64, 0.01, 32, 400, 0.03, 50),
+        (501, 64, 0.01, 64, 400, 0.03, 51),
+        (3_000, 64, 0.01, 64, 400, 0.03, 300),
+        (3_001, 128, 0.005, 128, 200, 0.0, 301),
+        (10_001, 128, 0.005, 256, 100, 0.0, 1001),
+        (50_001, 256, 0.0025, 1024, 40, 0.0, 5001),
+        (200_001, 256, 0.0025, 4096, 21, 0.0, 20_001),
+        (1_000_000, 256, 0.0025, 4096, 20, 0.0, 100_000),
+    ],
+)
+def test_what_auto_means(n, units, rate, batch, epochs, noise, held_out):
+    sizes = _auto.hidden_layer_sizes(n)
+    assert sizes == (units, units)
+    assert _auto.learning_rate_init(sizes) == pytest.approx(rate)
+    assert _auto.batch_size(n) == batch
+    assert _auto.max_iter(n, batch) == epochs
+    assert _auto.input_noise(n, 8) == noise
+    assert _auto.input_noise(n, 4) == 0.0
+    assert _auto.n_iter_no_change(epochs) == epochs // 4
+    rows = (np.zeros((n, 1)), np.zeros((n, 1)), np.ones(n))
+    parts = hold_out(MDNRegressor(), rows, None, None, None, np.random.RandomState(0))
+    assert [len(part[0]) for part in parts] == [n - held_out, held_out]
+
+
+def test_a_cross_fit_of_many_rows_holds_out_a_tenth():
+    nothing = np.zeros((4000, 1))
+    rows = MergedRows(nothing, nothing, np.ones(4000), None, np.arange(4000))
+    ((training, held_out),) = auto_splits(rows, np.random.RandomState(0))
+    assert (len(training[0]), len(held_out[0])) == (3600, 400)
