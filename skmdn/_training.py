@@ -300,8 +300,8 @@ class _Fit:
         """Multiply all scales by the factor that makes held-out rows most likely.
 
         Networks are over-confident, also those that are stopped early. A factor below 1
-        is not taken: few rows ask for it by chance. A heavy-tailed background bounds
-        what an outlier can ask for.
+        is not taken: few rows ask for it by chance. A tail bounds what an outlier can
+        ask for.
 
         The epoch and the factor suit these n rows better than new ones, as if
         parameters had been fitted to them. The variance therefore grows by 1 + p / n,
