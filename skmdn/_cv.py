@@ -133,6 +133,8 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
     n_features_in_, n_outputs_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Only if the inputs have names.
+    output_names_ : list of str
+        Names of the columns of `y`. Only if it was a DataFrame with such names.
     n_iter_ : int
         Greatest number of epochs of a fold of the chosen candidate.
     loss_curve_, validation_scores_ : list of list of float

@@ -119,6 +119,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the inputs, where `X` has such.
+    output_names_ : list of str
+        Names of the columns of `y`. Only if it was a DataFrame with such names.
     n_outputs_ : int
         Number of targets.
     n_iter_ : int

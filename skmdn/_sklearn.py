@@ -68,7 +68,8 @@ class Table(NamedTuple):
     y_ndim : int
         Dimensions of `y` as it was given.
     attributes : dict
-        `n_features_in_` and, where the columns have names, `feature_names_in_`.
+        `n_features_in_` and, where the columns have names, `feature_names_in_` and
+        `output_names_`.
     metadata : dict or None
         The weights again, if any were given.
     """
@@ -95,6 +96,7 @@ def check_table(estimator, X, y, sample_weight, *, reset):
         For anything that is not a finite table with targets and usable weights.
     """
     probe = copy.copy(estimator)
+    output_names = _names_of_columns(y)
     X, y = validate_data(
         probe, X, y, reset=reset, dtype=np.float64, multi_output=True, y_numeric=True
     )
@@ -102,6 +104,9 @@ def check_table(estimator, X, y, sample_weight, *, reset):
     weight = check_weights(sample_weight, X)
     names = ("n_features_in_", "feature_names_in_")
     attributes = {name: vars(probe)[name] for name in names if name in vars(probe)}
+    outputs = output_names if reset else vars(probe).get("output_names_")
+    if outputs is not None:
+        attributes["output_names_"] = outputs
     metadata = None if sample_weight is None else {"sample_weight": weight}
     return Table(X, Y, weight, np.ndim(y), attributes, metadata)
 
@@ -201,6 +206,14 @@ def check_targets(estimator, X, y, n_outputs):
             f"{n_outputs}."
         )
     return X, Y
+
+
+def _names_of_columns(y):
+    """Names of the columns of a frame, None where they are not different strings."""
+    names = list(getattr(y, "columns", []))
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        return None
+    return [str(name) for name in names] or None
 
 
 def _as_columns(y):

@@ -4,10 +4,11 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from mixtures import N, random_mixture
 
-from skmdn import MixtureDistribution
+from skmdn import MDNRegressor, MixtureDistribution
 from skmdn._distribution import checks
 
 ONE = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
@@ -208,3 +209,13 @@ def test_names_in_the_frame(named):
 def test_errors_about_names(named, make, error, message):
     with pytest.raises(error, match=message):
         make(named)
+
+
+def test_names_of_the_columns_of_y():
+    X = np.random.RandomState(0).normal(size=(60, 2))
+    Y = pd.DataFrame(X + 1, columns=["price", "area"])
+    mdn = MDNRegressor(1, hidden_layer_sizes=4, max_iter=2, random_state=0).fit(X, Y)
+    assert mdn.output_names_ == ["price", "area"]
+    dist = mdn.predict_dist(X)
+    np.testing.assert_array_equal(dist.marginal("area").means, dist.marginal(1).means)
+    assert mdn.fit(X, X).predict_dist(X).output_names is None

@@ -142,6 +142,10 @@ class Structure:
         variances, until k are left [1]_. Mean and variance of every output stay exactly
         as they were.
 
+        This makes the distribution small, not the model that predicted it, which takes
+        as long and as much memory as before: a small model is an `MDNRegressor`, or an
+        `MDNRegressorCV` of fewer folds (`cv`) and members (`n_estimators`).
+
         Parameters
         ----------
         k : int
