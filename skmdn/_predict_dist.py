@@ -138,7 +138,11 @@ def _transform(model, X):
 
 
 def _transformed(inner, scale, shift, rows):
-    return inner(rows).affine(scale, shift)
+    dist = inner(rows).affine(scale, shift)
+    if isinstance(dist, MixtureDistribution):
+        # Names would be those that the transformer made up for an array.
+        dist = dist._replace(output_names=None)
+    return dist
 
 
 def _members_reader(model, X):

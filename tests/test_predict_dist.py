@@ -146,6 +146,13 @@ def test_transformed_targets_of_any_kind(table, kind):
     assert score == pytest.approx(dist.logpdf(y).mean(), rel=1e-12)
 
 
+def test_transformers_do_not_name_the_outputs(two_outputs):
+    X, Y = two_outputs
+    scale = StandardScaler().set_output(transform="pandas")
+    model = TransformedTargetRegressor(MDNRegressor(**QUICK), transformer=scale)
+    assert predict_dist(model.fit(X, Y), X).output_names is None  # were x0, x1
+
+
 def test_searches_see_the_density_of_transformed_targets_by_the_scorer():
     X, y = make_inverse_sine(300, random_state=0)
     mdn = MDNRegressor(hidden_layer_sizes=16, n_bins=4, max_iter=40, random_state=0)
