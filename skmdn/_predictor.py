@@ -118,7 +118,8 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
                 arrays, (part.weights, part.means, part.scales), strict=True
             ):
                 whole[rows] = a
-        return MixtureDistribution._of(*arrays, output_names=names)
+        weights, means, scales = arrays
+        return MixtureDistribution._of(weights, means, scales, output_names=names)
 
     def sample(
         self, X: ArrayLike, n_samples: int = 1, random_state: Seed = None
