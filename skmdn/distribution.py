@@ -7,8 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skmdn._distribution.checks import check_mixture
+from skmdn._distribution.checks import check_mixture, without_idle
 from skmdn._distribution.densities import Densities
+from skmdn._distribution.errstate import own_errstate
 from skmdn._distribution.names import check_output_names
 from skmdn._distribution.regions import Regions
 from skmdn._distribution.sampling import Sampling
@@ -18,6 +19,7 @@ from skmdn._distribution.summaries import Summaries
 from skmdn._distribution.verbs import Verbs
 
 
+@own_errstate
 class MixtureDistribution(
     Densities, Regions, Summaries, Scores, Structure, Verbs, Sampling
 ):
@@ -50,6 +52,8 @@ class MixtureDistribution(
     means : ndarray of shape (n_rows, n_components[, n_outputs])
         Without the last axis for one output.
     scales : ndarray of the shape of `means`, or (n_rows, n_components, 1)
+        Components of weight 0 have the mean and scale of the heaviest one of their row:
+        whatever they were given, they have no influence.
     output_names : list of str or None
     n_components : int
     n_outputs : int
@@ -101,6 +105,7 @@ class MixtureDistribution(
         """Put arrays together that are valid already."""
         dist = object.__new__(cls)
         dist.weights = np.ascontiguousarray(weights)
+        means, scales = without_idle(weights, means, scales)
         dist.means = np.ascontiguousarray(means)
         dist.scales = np.ascontiguousarray(scales)
         dist.output_names = output_names

@@ -46,6 +46,33 @@ def test_density_and_distribution_function_equal_the_oracle(dist, y):
     np.testing.assert_allclose(dist.sf(y), 1 - np.array(cdf), rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.parametrize("z", [-1e10, -100.0, -30.0, -1.0, 0.0, 1.0, 8.0, 30.0])
+def test_logarithms_of_tails_are_relatively_precise(z):
+    one = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
+    assert one.logcdf(z)[0] == pytest.approx(special.log_ndtr(z), rel=1e-13)
+    assert one.logsf(-z)[0] == pytest.approx(special.log_ndtr(z), rel=1e-13)
+
+
+def test_logarithms_of_tails_equal_the_oracle(dist, y):
+    cdf = [
+        naive.mixture_cdf(*row, at) for row, at in zip(rows_of(dist), y, strict=True)
+    ]
+    np.testing.assert_allclose(dist.logcdf(y), np.log(cdf), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(dist.logsf(y), np.log1p(-np.array(cdf)), rtol=1e-12)
+    assert dist.logcdf(np.zeros((1, 3))).shape == (N, 3)
+    np.testing.assert_array_equal(dist.logcdf([[-np.inf, np.inf]]), [[-np.inf, 0]] * N)
+
+
+def test_correlations_are_covariances_of_standardised_outputs(joint):
+    std = joint.std()
+    expected = joint.cov() / (std[:, :, None] * std[:, None])
+    np.testing.assert_allclose(joint.corr(), expected, rtol=1e-13)
+    np.testing.assert_array_equal(joint.corr()[:, [0, 1], [0, 1]], 1)
+    extreme = joint.affine([1e200, 1e-200], 0.0)
+    np.testing.assert_allclose(extreme.corr(), joint.corr(), rtol=1e-12)
+    np.testing.assert_allclose(extreme.cov()[:, 0, 1], joint.cov()[:, 0, 1], rtol=1e-12)
+
+
 @pytest.mark.parametrize("z", [-37.0, -20.0, -8.0, -1.0, 0.0, 1.0, 8.0, 20.0, 37.0])
 def test_tails_are_relatively_precise(z):
     one = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
@@ -146,6 +173,13 @@ def test_entropy_and_divergence_equal_the_oracle(dist):
     np.testing.assert_allclose(dist[:2].entropy(), entropy, rtol=1e-9)
     np.testing.assert_allclose(dist[:2].kl_divergence(other[:2]), divergence, rtol=1e-9)
     np.testing.assert_allclose(dist.kl_divergence(dist), 0, atol=1e-12)
+
+
+def test_divergence_from_kinked_densities():
+    # Far from narrow components log g changes its slope at once. Value by mpmath.
+    f = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
+    g = MixtureDistribution([[0.5, 0.5]], [[-0.3, 0.5]], [[0.05, 0.05]])
+    assert f.kl_divergence(g)[0] == pytest.approx(102.896068441811, rel=1e-9)
 
 
 def test_scores_equal_the_oracle(dist, y):
@@ -276,6 +310,34 @@ def test_parameters_are_taken_as_they_come():
     float32 = np.float32([[0.1, 0.2, 0.7]])
     dist = MixtureDistribution(float32, [[0, 1, 2]], [[1, 1, 1]])
     assert dist.cdf(np.inf)[0] == pytest.approx(1, abs=1e-15)
+
+
+# --- error state of the caller --------------------------------------------------------
+
+
+def test_errstate_of_the_caller_does_not_leak(dist):
+    weights = [[1.0, 1e-300]]
+    with np.errstate(all="raise"):
+        one = MixtureDistribution(weights, [[1e-310, 1e300]], [[1e-300, 1e300]])
+        two = MixtureDistribution(weights, [[[0, 1], [99, 1e9]]], [[[1e-3], [1e-200]]])
+        for name in ("mean", "std", "var", "skew", "kurtosis", "cov", "corr", "mode"):
+            getattr(one, name)()
+            getattr(two, name)()
+        for name in ("pdf", "logpdf", "cdf", "logcdf", "logsf", "crps", "log_loss"):
+            getattr(one, name)([[1e-310, 1e200, -np.inf][: 2 if name == "crps" else 3]])
+        one.ppf([0.0, 1e-300, 0.5])
+        one.expected_shortfall([1e-300, 1.0])
+        one.partial_moment(1e200, 2)
+        one.cde_loss(0.0)
+        one.entropy()
+        one.hdr()
+        one[0].kl_divergence(dist[0])
+        two.condition(0, 1e-310)
+        two.entropy(8, random_state=0)
+        two.energy_score([1e-310, 1.0])
+        two.responsibilities([1e-310, 1.0])
+        MixtureDistribution.mix([one, one], [1.0 - 1e-300, 1e-300])
+    assert np.all(np.isfinite(one.std()))
 
 
 # --- messages -------------------------------------------------------------------------

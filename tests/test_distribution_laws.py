@@ -313,6 +313,68 @@ def test_components_without_weight_do_not_matter(dist, y):
     np.testing.assert_allclose(padded.reduce(1).var(), dist.var(), rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("weights", "means", "scales", "q", "expected"),
+    [
+        ([0.1, 0.6, 0.3], [-2, -1, 0], [0.1, 1e-18, 0.1], 0.01, -2.1281551565544600),
+        (
+            *([0.1, 0.6, 0.3], [1e6 - 1, 1e6, 1e6 + 1], [0.1, 1e-11, 0.1]),
+            *(0.001, 1e6 - 1 - 0.23263478740408411),
+        ),
+        ([0.5, 0.5], [1e-300, 1e300], [1e-305, 1e-3], 0.25, 1e-300),
+        ([0.5, 0.5], [-1e300, 1e-300], [1e-3, 1e-305], 0.75, 1e-300),
+    ],
+)
+def test_quantiles_next_to_narrow_heavy_components(weights, means, scales, q, expected):
+    dist = MixtureDistribution([weights], [means], [scales])
+    assert dist.ppf(q)[0] == pytest.approx(expected, rel=1e-13)
+    assert dist.isf(1 - q)[0] == pytest.approx(expected, rel=1e-13)
+    if q < 0.1:
+        # The mean beyond a quantile of a normal distribution, in units of its scale.
+        share = q / weights[0]
+        z = stats.norm.ppf(share)
+        shortfall = means[0] - scales[0] * stats.norm.pdf(z) / share
+        assert dist.expected_shortfall(q)[0] == pytest.approx(shortfall, rel=1e-12)
+
+
+def test_huge_components_without_weight_spoil_nothing():
+    dist = MixtureDistribution([[1, 0]], [[0, 1e200]], [[1, 1]])
+    one = MixtureDistribution([[1]], [[0]], [[1]])
+    for name in ("mean", "std", "var", "skew", "entropy", "median", "mode", "cov"):
+        np.testing.assert_array_equal(getattr(dist, name)(), getattr(one, name)())
+    assert dist.std()[0] == dist.var()[0] == 1
+    assert dist.entropy()[0] == pytest.approx(0.5 * np.log(2 * np.pi * np.e), rel=1e-12)
+    np.testing.assert_array_equal(dist.hdr(), one.hdr())
+    assert dist.expect(np.square)[0] == pytest.approx(1, rel=1e-12)
+    assert dist.crps(0.5)[0] == pytest.approx(one.crps(0.5)[0], rel=1e-15)
+    # Weights can become 0 later, too.
+    joint = MixtureDistribution(
+        [[0.5, 0.5]], [[[0, 0], [50, 1e200]]], np.ones((1, 2, 2))
+    )
+    assert joint.condition(0, 0.0).std()[0] == 1
+
+
+def test_moments_of_means_beyond_the_resolution_of_scales():
+    same = MixtureDistribution([[0.1, 0.9]], [[1e17, 1e17]], [[1.0, 1.0]])
+    np.testing.assert_array_equal(same.std(), 1)
+    far = MixtureDistribution([[1 - 1e-300, 1e-300]], [[0, 1e200]], [[1, 1]])
+    assert far.std()[0] == pytest.approx(1e50, rel=1e-12)
+    assert far.skew()[0] == pytest.approx(1e150, rel=1e-12)
+    assert far.kurtosis()[0] == pytest.approx(1e300, rel=1e-12)
+    assert MixtureDistribution([[1]], [[0]], [[1e300]]).std()[0] == 1e300
+    assert MixtureDistribution([[1]], [[0]], [[1e-300]]).std()[0] == 1e-300
+
+
+def test_distances_very_far_away():
+    dist = MixtureDistribution([[0.5, 0.5]], [[0, 1]], [[1e-8, 1e-8]])
+    np.testing.assert_allclose(dist.crps([[1e301, -1e301]]), 1e301)
+    many = MixtureDistribution(
+        np.full((1, 100), 0.01), [np.linspace(0, 1e300, 100)], np.full((1, 100), 1e-8)
+    )
+    assert many.crps(1e301)[0] == pytest.approx(9.5e300 - 0.5e300 / 3, rel=1e-2)
+    assert dist.partial_moment(1e301)[0] == pytest.approx(1e301)
+
+
 def test_no_rows_and_one_component():
     empty = random_mixture(0)[:0]
     assert len(empty) == 0

@@ -47,7 +47,23 @@ def check_mixture(weights, means, scales):
             f"scales must be positive, at least {SMALLEST_SCALE:.3g}; got "
             f"{scales.min()}."
         )
-    return check_weights(weights), means, scales
+    weights = check_weights(weights)
+    return weights, *without_idle(weights, means, scales)
+
+
+def without_idle(weights, means, scales):
+    """Means and scales, those of components without weight as the heaviest one's.
+
+    Else 0 times a huge number, or times infinity, would come into every formula.
+    """
+    if np.all(weights):
+        return means, scales
+    rows, idle = np.nonzero(weights == 0)
+    heaviest = np.argmax(weights, axis=1)[rows]
+    means, scales = means.copy(), scales.copy()
+    means[rows, idle] = means[rows, heaviest]
+    scales[rows, idle] = scales[rows, heaviest]
+    return means, scales
 
 
 def check_weights(weights):

@@ -3,6 +3,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import (
@@ -136,6 +137,74 @@ class Densities:
         self._check_one_output("sf")
         values, shape = check_values("y", y, len(self))
         return evaluate.cdf(self, values, -1.0).reshape(shape)
+
+    def logcdf(self, y: ArrayLike) -> FloatArray:
+        """Logarithm of `cdf`, one output.
+
+        Parameters
+        ----------
+        y : array-like
+            As for `cdf`.
+
+        Returns
+        -------
+        logcdf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+            In nats. Relative precision in both tails, also where `cdf` is 0 or 1.
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs, or `y` has another shape or is NaN.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
+        >>> dist.logcdf([[-100.0, 10.0]])
+        array([[-5.00552421e+03, -7.61985302e-24]])
+        """
+        self._check_one_output("logcdf")
+        values, shape = check_values("y", y, len(self))
+        return self._log_tail(values, 1.0).reshape(shape)
+
+    def logsf(self, y: ArrayLike) -> FloatArray:
+        """Logarithm of `sf`, one output.
+
+        Parameters
+        ----------
+        y : array-like
+            As for `cdf`.
+
+        Returns
+        -------
+        logsf : ndarray of shape (n_rows,), or (n_rows, m) for a grid
+            In nats. Relative precision in both tails, also where `sf` is 0 or 1.
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs, or `y` has another shape or is NaN.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[0.0]], [[1.0]])
+        >>> dist.logsf(100.0).round(3)
+        array([-5005.524])
+        """
+        self._check_one_output("logsf")
+        values, shape = check_values("y", y, len(self))
+        return self._log_tail(values, -1.0).reshape(shape)
+
+    def _log_tail(self, values, sign):
+        """Log-sum-exp of the tails; near 0 by the other tail, which rounds less."""
+        total = np.full((len(self), values.shape[1]), -np.inf)
+        for k in range(self.n_components):
+            z = sign * (values - self.means[:, k, None]) / self.scales[:, k, None]
+            term = np.log(self.weights[:, k, None]) + special.log_ndtr(z)
+            total = np.logaddexp(total, term)
+        other = evaluate.cdf(self, values, -sign)
+        return np.where(other < 0.5, np.log1p(-other), total)
 
     def ppf(self, q: ArrayLike) -> FloatArray:
         """Quantiles, the inverse of `cdf`, one output.

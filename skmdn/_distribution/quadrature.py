@@ -9,10 +9,16 @@ from skmdn._distribution.grid import dyadic_grid, grid_size
 # logarithm of every density, is then close to a polynomial.
 _SPACING, _REACH, _PANEL_NODES = 1.0, 9.5, 10
 _BLOCK = 1 << 20
+_TOLERANCE, _MAX_HALVINGS = 1e-11, 60
+
+
+def line_edges(means, scales):
+    """Edges of panels for the whole line, fit to every row (n, K): (n, m)."""
+    return dyadic_grid(means, scales, _SPACING, _REACH)
 
 
 def line_nodes(means, scales):
-    """Gauss-Legendre nodes and weights for the whole line, on panels fit to every row.
+    """Gauss-Legendre nodes and weights on these panels.
 
     Parameters
     ----------
@@ -22,12 +28,57 @@ def line_nodes(means, scales):
     -------
     nodes, node_weights : ndarray of shape (n, m)
     """
-    edges = dyadic_grid(means, scales, _SPACING, _REACH)
+    edges = line_edges(means, scales)
     x, w = np.polynomial.legendre.leggauss(_PANEL_NODES)
     half = 0.5 * (edges[:, 1:, None] - edges[:, :-1, None])
     nodes = edges[:, :-1, None] + half * (1 + x)
     shape = (len(means), (edges.shape[1] - 1) * _PANEL_NODES)
     return nodes.reshape(shape), (half * w).reshape(shape)
+
+
+def adaptive_integral(integrand, edges):
+    """Integral over the panels of every row; panels that need it are halved.
+
+    Parameters
+    ----------
+    integrand : callable
+        Takes rows (m,) and nodes (m, q); returns values (m, q).
+    edges : ndarray of shape (n, m)
+        Not decreasing.
+
+    Returns
+    -------
+    integral : ndarray of shape (n,)
+        Right to about 1e-11, relative to the integral over the panels' absolute values
+        where that is above 1.
+    """
+    x, w = np.polynomial.legendre.leggauss(_PANEL_NODES)
+
+    def rule(rows, low, high):
+        half = 0.5 * (high - low)
+        return half * (integrand(rows, low[:, None] + np.outer(half, 1 + x)) @ w)
+
+    low, high = edges[:, :-1], edges[:, 1:]
+    rows, columns = np.nonzero(low < high)
+    low, high = low[rows, columns], high[rows, columns]
+    whole = rule(rows, low, high)
+    integral = np.zeros(len(edges))
+    size = np.bincount(rows, np.abs(whole), len(edges))
+    tolerance = _TOLERANCE * np.maximum(size, 1.0)
+    for _ in range(_MAX_HALVINGS):
+        middle = 0.5 * low + 0.5 * high
+        left, right = rule(rows, low, middle), rule(rows, middle, high)
+        # Not "error <= tolerance": infinite panels are done as well.
+        more = np.abs(left + right - whole) > tolerance[rows]
+        done = (left + right)[~more]
+        integral += np.bincount(rows[~more], done, len(edges))
+        low, middle, high = low[more], middle[more], high[more]
+        rows = np.concatenate([rows[more], rows[more]])
+        whole = np.concatenate([left[more], right[more]])
+        low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
+        if not len(rows):
+            break
+    return integral + np.bincount(rows, whole, len(edges))
 
 
 def row_blocks(n_rows, size_of_row):

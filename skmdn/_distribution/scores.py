@@ -15,7 +15,12 @@ from skmdn._distribution.checks import (
     new_generator,
 )
 from skmdn._distribution.energy import distance_to_points, distance_within
-from skmdn._distribution.quadrature import line_nodes, line_size, row_blocks
+from skmdn._distribution.quadrature import (
+    adaptive_integral,
+    line_edges,
+    line_size,
+    row_blocks,
+)
 from skmdn._typing import FloatArray, Seed
 
 
@@ -264,12 +269,23 @@ class Scores:
         divergence = np.empty(len(self))
         size = line_size(self.n_components + other.n_components)
         for rows in row_blocks(len(self), size):
-            f, g = self[rows], other[rows]
-            nodes, node_weights = line_nodes(
-                np.concatenate([f.means, g.means], axis=1),
-                np.concatenate([f.scales, g.scales], axis=1),
-            )
-            log_f = f.logpdf(nodes)
-            log_ratio = log_f - g.logpdf(nodes)
-            divergence[rows] = np.sum(node_weights * np.exp(log_f) * log_ratio, axis=1)
+            divergence[rows] = _divergence(self[rows], other[rows])
         return np.maximum(divergence, 0.0)
+
+
+def _divergence(f, g):
+    # Adaptively: far from its components log g has kinks where their order changes.
+    centre = f.means[np.arange(len(f)), np.argmax(f.weights, axis=1)][:, None]
+    f, g = (part._replace(means=part.means - centre) for part in (f, g))
+
+    def integrand(rows, nodes):
+        log_f = f[rows].logpdf(nodes)
+        density = np.exp(log_f)
+        log_ratio = log_f - g[rows].logpdf(nodes)
+        return np.where(density > 0, density * log_ratio, 0.0)
+
+    edges = line_edges(
+        np.concatenate([f.means, g.means], axis=1),
+        np.concatenate([f.scales, g.scales], axis=1),
+    )
+    return adaptive_integral(integrand, edges)

@@ -25,6 +25,8 @@ from skmdn._distribution.quadrature import (
 from skmdn._typing import FloatArray, Seed
 
 _MAX_GRID = 100_000
+_SMALL_SQUARE = 1e-250  # smaller ones lose digits, their inverses may be infinite
+_FARTHEST = 40.0  # scales beyond which a tail is 0 in float64
 
 
 class Summaries:
@@ -49,8 +51,7 @@ class Summaries:
         -------
         var : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         """
-        deviation = self.means - self.mean()[:, None]
-        return np.einsum("nk,nk...->n...", self.weights, self.scales**2 + deviation**2)
+        return self.std() ** 2
 
     def std(self) -> FloatArray:
         """Standard deviation of every output.
@@ -59,7 +60,17 @@ class Summaries:
         -------
         std : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         """
-        return np.sqrt(self.var())
+        deviation = self._deviations()
+        var = np.einsum("nk,nk...->n...", self.weights, self.scales**2 + deviation**2)
+        std = np.sqrt(var)
+        extreme = ~((var > _SMALL_SQUARE) & (var < 1 / _SMALL_SQUARE))
+        if np.any(extreme):
+            rows = np.any(extreme.reshape(len(self), -1), axis=1)
+            parts = np.hypot(deviation[rows], self.scales[rows])
+            parts *= self[rows]._root_weights(2)
+            unit = parts.max(axis=1)
+            std[rows] = unit * np.sqrt(np.sum((parts / unit[:, None]) ** 2, axis=1))
+        return std
 
     def skew(self) -> FloatArray:
         """Skewness of every output: the third central moment in units of `std`.
@@ -75,8 +86,8 @@ class Summaries:
         >>> dist.skew().round(4)
         array([0.75])
         """
-        d, s = self._standardised()
-        return np.einsum("nk,nk...->n...", self.weights, d**3 + 3 * d * s**2)
+        d, s = self._standardised(3)
+        return np.sum(d**3 + 3 * d * s**2, axis=1)
 
     def kurtosis(self) -> FloatArray:
         """Excess kurtosis of every output, 0 for a Gaussian.
@@ -92,14 +103,26 @@ class Summaries:
         >>> dist.kurtosis().round(4)
         array([1.92])
         """
-        d, s = self._standardised()
-        fourth = d**4 + 6 * d**2 * s**2 + 3 * s**4
-        return np.einsum("nk,nk...->n...", self.weights, fourth) - 3
+        d, s = self._standardised(4)
+        return np.sum(d**4 + 6 * d**2 * s**2 + 3 * s**4, axis=1) - 3
 
-    def _standardised(self):
-        """Distances of the means from the mean, and scales, in units of `std`."""
-        std = self.std()[:, None]
-        return (self.means - self.mean()[:, None]) / std, self.scales / std
+    def _deviations(self):
+        """Means from the mean, as if it were not rounded."""
+        deviation = self.means - self.mean()[:, None]
+        return deviation - np.einsum("nk,nk...->n...", self.weights, deviation)[:, None]
+
+    def _root_weights(self, order):
+        """Roots of the weights, on the axes of the means: factors below a power."""
+        roots = self.weights ** (1 / order)
+        return roots if self.means.ndim == 2 else roots[..., None]
+
+    def _standardised(self, order):
+        """Distances of the means from the mean, and scales, in units of `std`.
+
+        Times the root of the weights: their powers of that order stay finite.
+        """
+        factor = self._root_weights(order) / self.std()[:, None]
+        return factor * self._deviations(), factor * self.scales
 
     def cov(self) -> FloatArray:
         """Covariance matrix of the outputs.
@@ -116,14 +139,33 @@ class Summaries:
         array([[[2., 1.],
                 [1., 2.]]])
         """
-        shape = (*self.weights.shape, -1)
-        means, scales = self.means.reshape(shape), self.scales.reshape(shape)
-        deviation = means - np.einsum("nk,nkd->nd", self.weights, means)[:, None]
-        cov = np.einsum("nk,nki,nkj->nij", self.weights, deviation, deviation)
-        within = np.einsum("nk,nkd->nd", self.weights, scales**2)
-        diagonal = np.arange(means.shape[2])
-        cov[:, diagonal, diagonal] += within
-        return cov
+        std = self.std().reshape(len(self), self.n_outputs)
+        large = np.maximum(std[:, :, None], std[:, None])
+        small = np.minimum(std[:, :, None], std[:, None])
+        return self.corr() * large * small
+
+    def corr(self):
+        """Correlation matrix of the outputs.
+
+        Returns
+        -------
+        corr : ndarray of shape (n_rows, n_outputs, n_outputs)
+            1 on the diagonal.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> means, scales = [[[-1.0, -1.0], [1.0, 1.0]]], [[[1.0, 1.0], [1.0, 1.0]]]
+        >>> MixtureDistribution([[0.5, 0.5]], means, scales).corr().round(6)
+        array([[[1. , 0.5],
+                [0.5, 1. ]]])
+        """
+        deviation, _ = self._standardised(2)
+        deviation = deviation.reshape(*self.weights.shape, self.n_outputs)
+        corr = np.einsum("nki,nkj->nij", deviation, deviation)
+        diagonal = np.arange(self.n_outputs)
+        corr[:, diagonal, diagonal] = 1.0
+        return np.clip(corr, -1.0, 1.0)
 
     def partial_moment(
         self,
@@ -173,14 +215,18 @@ class Summaries:
         moment = np.zeros((len(self), values.shape[1]))
         for k in range(self.n_components):
             w, s = self.weights[:, k : k + 1], self.scales[:, k : k + 1]
-            z = sign * (values - self.means[:, k : k + 1]) / s
-            inside = special.ndtr(z)
-            # By the Mills ratio: z Phi(z) + phi(z) cancels in the tail.
-            first = np.where(z < 0, _loss_of_tail(-z), _loss_of_tail(z) + z)
+            distance = sign * (values - self.means[:, k : k + 1])
+            z = np.abs(distance) / s
+            loss = _loss_of_tail(z)
             if order == 1:
-                moment += w * s * first
+                moment += w * (s * loss + np.maximum(distance, 0))
             else:
-                moment += w * s**2 * np.maximum(inside + z * first, 0)
+                # Roots of the weight, because squares overflow beyond 1e154.
+                root = np.sqrt(w)
+                beyond = special.ndtr(-z) - np.minimum(z, _FARTHEST) * loss
+                part = (root * s) ** 2 * np.maximum(beyond, 0)
+                whole = (root * s) ** 2 + (root * distance) ** 2
+                moment += np.where(distance > 0, whole - part, part)
         return moment
 
     def expected_shortfall(
@@ -388,7 +434,7 @@ class Summaries:
 
 
 def _loss_of_tail(z):
-    """E(Z - z)+ of a standard normal for z >= 0 (else of no meaning)."""
-    z = np.minimum(np.maximum(z, 0.0), 40.0)
+    """E(Z - z)+ of a standard normal for z >= 0, by the Mills ratio."""
+    z = np.minimum(z, _FARTHEST)
     ratio = np.sqrt(np.pi / 2) * special.erfcx(z / np.sqrt(2))
     return np.exp(-0.5 * z * z) * (1 - z * ratio) / np.sqrt(2 * np.pi)

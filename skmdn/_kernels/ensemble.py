@@ -13,7 +13,7 @@ import numpy as np
 
 from skmdn._kernels.jit import compiled, helper
 from skmdn._kernels.mixture import LANES
-from skmdn._kernels.normal import INV_ROOT_2PI, gauss, mills, normal_cdf
+from skmdn._kernels.normal import normal_cdf, upper_loss
 from skmdn._kernels.vector import wide_vectors
 
 _N_CUTOFFS = 24  # each a factor of sqrt(2) below the one before
@@ -90,7 +90,7 @@ def _narrow_pairs(w, mu, sigma, n, wide, sums):
                 scale = large * math.sqrt(1.0 + ratio * ratio)
                 distance = abs(mu[i] - places[lane])
                 z = distance / scale
-                beyond = gauss(z) * (INV_ROOT_2PI - z * mills(z))
+                beyond = upper_loss(z)
                 j = first + lane
                 times = 2.0 if j < i else (1.0 if j == i else 0.0)
                 both = times * w[i] * others[lane]

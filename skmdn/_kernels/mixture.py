@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from skmdn._kernels.jit import compiled, helper
-from skmdn._kernels.normal import INV_ROOT_2PI, gauss, mills, normal_cdf
+from skmdn._kernels.normal import normal_cdf, upper_loss
 from skmdn._kernels.vector import wide_vectors
 from skmdn._kernels.vector64 import exp64, log64
 
@@ -163,7 +163,7 @@ def mean_distance(weights, means, scales, values, out, scratch):
             for lane in range(LANES):
                 distance = abs(y[0, lane] - mu[k, lane])
                 z = distance / sigma[k, lane]
-                beyond = gauss(z) * (INV_ROOT_2PI - z * mills(z))
+                beyond = upper_loss(z)
                 total[lane] += w[k, lane] * (distance + 2.0 * sigma[k, lane] * beyond)
         for lane in range(count):
             out[first + lane] = total[lane]
@@ -194,7 +194,7 @@ def self_distance(weights, means, scales, out, scratch):
                     scale = large * math.sqrt(1.0 + ratio * ratio)
                     distance = abs(mu[i, lane] - mu[j, lane])
                     z = distance / scale
-                    beyond = gauss(z) * (INV_ROOT_2PI - z * mills(z))
+                    beyond = upper_loss(z)
                     both = 2.0 * w[i, lane] * w[j, lane]
                     total[lane] += both * (distance + 2.0 * scale * beyond)
         for lane in range(count):

@@ -123,3 +123,20 @@ def _normal_cdf(z):
 @overload(normal_cdf)
 def _overload_normal_cdf(z):
     return _normal_cdf
+
+
+def upper_loss(z):
+    """E(Z - z)+ for z >= 0, also infinite z."""
+    z = min(z, _FARTHEST)
+    return gauss(z) * (INV_ROOT_2PI - z * mills(z))
+
+
+def _upper_loss(z):
+    # Infinity times a density of 0 would be no number.
+    z = _FARTHEST if z > _FARTHEST else z
+    return gauss(z) * (INV_ROOT_2PI - z * mills(z))
+
+
+@overload(upper_loss)
+def _overload_upper_loss(z):
+    return _upper_loss

@@ -11,9 +11,12 @@ from skmdn._kernels.jit import compiled, helper
 from skmdn._kernels.mixture import LANES
 from skmdn._kernels.normal import INV_ROOT_2PI, gauss, mills
 from skmdn._kernels.vector import wide_vectors
-from skmdn._kernels.vector64 import log64
+from skmdn._kernels.vector64 import bits_double, double_bits, log64
 
 _MAX_ITER = 400
+# After so many iterations bisect among float64 numbers, not real ones: 64 halvings
+# are then enough, whatever the magnitudes.
+_PATIENCE = 100
 _DEEP = -2.0  # normal quantiles of levels below 2 %
 _EXACT = 1e-14  # relative error of the tail: a few roundings of a sum over components
 _ROUNDING = 2.3e-16
@@ -70,6 +73,16 @@ def _start(e, lane, weights, means, scales, levels, z, side, scratch):
 
 
 @helper
+def _middle_number(low, high):
+    """Float64 number with as many others below, down to low, as above, up to high."""
+    if low < 0.0 and high > 0.0:
+        return 0.0
+    a, b = double_bits(abs(low)), double_bits(abs(high))
+    middle = bits_double(a + (b - a) // 2)
+    return middle if high > 0.0 else -middle
+
+
+@helper
 def _step(weights, means, scales, state, cdf, pdf):
     """Take one step in every lane; state[5] tells in which it was the last."""
     low, x, high = state[0], state[1], state[2]
@@ -92,18 +105,22 @@ def _step(weights, means, scales, state, cdf, pdf):
         low[lane], high[lane] = lower, upper
         target = x[lane] + change
         shrinks = abs(change) <= 0.5 * step[lane]
-        newton = (target > lower) & (target < upper) & shrinks
-        middle = 0.5 * lower + 0.5 * upper
+        # A step below rounding says nothing of the error next to a narrow component:
+        # look once just beyond x whether the quantile is between, and halve otherwise.
+        ulps = _ROUNDING * abs(x[lane])
+        tiny = abs(change) < 0.5 * ulps
+        beyond = x[lane] + (ulps if error < 0.0 else -ulps)
+        probe = tiny & (step[lane] > ulps) & (beyond > lower) & (beyond < upper)
+        newton = (target > lower) & (target < upper) & shrinks & (not tiny)
         quadratic = (
             newton & (abs(error) <= _NEAR) & (abs(change) <= _SHRINKING * step[lane])
         )
-        exact = (
-            (abs(error) <= _EXACT)
-            | (abs(change) <= 0.5 * _ROUNDING * abs(x[lane]))
-            | (upper - lower <= _ROUNDING * max(abs(lower), abs(upper)))
-        )
-        step[lane] = abs(change) if newton else 0.5 * (upper - lower)
-        moved = target if newton else middle
+        middle = 0.5 * lower + 0.5 * upper
+        between = (middle > lower) & (middle < upper)  # else they are neighbours
+        exact = (abs(error) <= _EXACT) | (not between)
+        halved = 0.5 * upper - 0.5 * lower
+        step[lane] = ulps if probe else (abs(change) if newton else halved)
+        moved = beyond if probe else (target if newton else middle)
         x[lane] = x[lane] if exact else moved
         done[lane] = 1.0 if exact | quadratic else 0.0
 
@@ -132,6 +149,8 @@ def ppf(weights, means, scales, levels, z, side, out, elements, scratch):
             if of_lane[lane] >= 0:
                 age[lane] += 1
                 if state[5, lane] == 0.0 and age[lane] < _MAX_ITER:
+                    if age[lane] > _PATIENCE:
+                        state[1, lane] = _middle_number(state[0, lane], state[2, lane])
                     continue
                 e = of_lane[lane]
                 at = e // n_columns if levels.shape[0] > 1 else 0
