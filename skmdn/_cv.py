@@ -18,6 +18,7 @@ from skmdn import _auto
 from skmdn._crossfit import MergedRows, auto_splits, cross_fit, splits, unshared
 from skmdn._discrete import warn_if_discrete
 from skmdn._distribution.checks import new_generator
+from skmdn._distribution.errstate import own_errstate
 from skmdn._ensemble import Ensemble
 from skmdn._estimator import MDNRegressor
 from skmdn._fitting import check_device
@@ -53,6 +54,7 @@ _LINEAR = {
 }
 
 
+@own_errstate(["fit"], all="warn", under="ignore")
 class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
     """Cross-fitted mixture density networks: the best density out of the box.
 

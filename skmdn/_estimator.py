@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmdn._components import COMPONENTS
 from skmdn._discrete import warn_if_discrete
+from skmdn._distribution.errstate import own_errstate, under
 from skmdn._fitting import (
     check_device,
     first_progress,
@@ -39,6 +40,7 @@ from skmdn._typing import Seed
 from skmdn._watch import Watch, without_unpicklable_callback
 
 
+@own_errstate(["fit"], all="warn", under="ignore")
 class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     """Mixture density network: regression that gives the whole distribution.
 
@@ -344,6 +346,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
 
     @available_if(needs_no_held_out_rows)
     @fit_context(prefer_skip_nested_validation=True)
+    @under(all="warn", under="ignore")
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:

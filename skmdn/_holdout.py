@@ -24,9 +24,10 @@ def count_units(sample_weight):
     -------
     counts : ndarray of shape (n_samples,), int
     """
-    multiples = sample_weight / sample_weight.min()
-    counts = np.rint(multiples)
-    is_counts = np.allclose(multiples, counts, rtol=1e-9, atol=0)
+    with np.errstate(over="ignore", invalid="ignore"):  # weights of all magnitudes
+        multiples = sample_weight / sample_weight.min()
+        counts = np.rint(multiples)
+        is_counts = np.allclose(multiples, counts, rtol=1e-9, atol=0)
     if not is_counts or counts.sum() > _MOST_UNITS:
         return np.ones(len(sample_weight), dtype=int)
     return counts.astype(int)

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn._distribution.checks import check_integer
+from skmdn._distribution.errstate import own_errstate
 from skmdn._distribution.sampling import new_seed
 from skmdn._output_types import check_output_type, summarise
 from skmdn._sklearn import check_inputs, check_targets, check_weights
@@ -22,6 +23,9 @@ from skmdn.distribution import MixtureDistribution
 _COMPONENTS_AT_ONCE = 2**19
 
 
+@own_errstate(
+    ["predict", "predict_dist", "sample", "logpdf", "score"], all="warn", under="ignore"
+)
 class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
     """Abstract: a fitted subclass has a conditional mixture and its attributes."""
 
@@ -197,7 +201,8 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         """
         logpdf = self.logpdf(X, y)
         weight = check_weights(sample_weight, logpdf)
-        return float(np.average(logpdf, weights=weight))
+        # Dividing by the greatest first: sums of huge weights would overflow.
+        return float(np.average(logpdf, weights=weight / weight.max()))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -19,7 +19,7 @@ from skmdn._distribution.summaries import Summaries
 from skmdn._distribution.verbs import Verbs
 
 
-@own_errstate
+@own_errstate(all="ignore")
 class MixtureDistribution(
     Densities, Regions, Summaries, Scores, Structure, Verbs, Sampling
 ):

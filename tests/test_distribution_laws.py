@@ -375,6 +375,35 @@ def test_distances_very_far_away():
     assert dist.partial_moment(1e301)[0] == pytest.approx(1e301)
 
 
+def test_random_hostile_mixtures():
+    pytest.importorskip("mpmath")
+    from hostile_mixtures import all_faults
+
+    found = all_faults(30)
+    for kind in ("hdr", "modes", "mode"):
+        found.pop(kind, None)
+    assert not found
+
+
+def test_light_and_wide_components_count():
+    dist = MixtureDistribution([[1, 1e-300]], [[0, 0]], [[1, 1e300]])
+    expected = -600 * np.log(10) - 0.5 * np.log(2 * np.pi)
+    assert dist.logpdf(1e100)[0] == pytest.approx(expected, rel=1e-14)
+
+
+def test_entropy_beyond_the_resolution_of_means():
+    normal = 0.5 * np.log(2 * np.pi * np.e)
+    assert MixtureDistribution([[1]], [[1e17]], [[1]]).entropy()[0] == pytest.approx(
+        normal
+    )
+    # A narrow component far out in a wide one, another in its middle, one far away.
+    w, scales = np.array([0.5, 0.2, 0.2, 0.1]), np.array([1.0, 1e-30, 1e-25, 1e-3])
+    dist = MixtureDistribution([w], [[0, 1, 1e-5, 1e17]], [scales])
+    # No overlap to speak of: the entropy of the choice and that of the components.
+    expected = normal + w @ (np.log(scales) - np.log(w))
+    assert dist.entropy()[0] == pytest.approx(expected, rel=1e-9)
+
+
 def test_no_rows_and_one_component():
     empty = random_mixture(0)[:0]
     assert len(empty) == 0

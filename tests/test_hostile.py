@@ -353,3 +353,28 @@ def test_right_parameters(options):
         assert mdn.predict_dist(X).scales.min() >= 0.5 * abs(
             Model.of(mdn).scaling.scale[0]
         )
+
+
+@pytest.mark.parametrize(
+    ("size", "weight"), [(1.0, 10.0 ** np.linspace(-300, 300, N)), (1e-310, None)]
+)
+def test_errstate_of_the_caller_does_not_leak(size, weight):
+    X, y = _table(np.random.RandomState(0))
+    with np.errstate(under="ignore"):
+        y = y * size
+    mdn = MDNRegressor(max_iter=2, random_state=0)
+    mdn.fit(X, y, weight)
+    expected = mdn.score(X, y, weight)
+    with np.errstate(all="raise"):
+        mdn.fit(X, y, weight)
+        assert mdn.score(X, y, weight) == expected
+        mdn.partial_fit(X, y, weight)
+        mdn.predict(X, output_type="mode")
+        mdn.logpdf(X, y)
+        mdn.sample(X, 2, random_state=0)
+
+
+def test_huge_weights_of_a_score():
+    X, y = _table(np.random.RandomState(0))
+    mdn = MDNRegressor(max_iter=2, random_state=0).fit(X, y)
+    assert mdn.score(X, y, np.full(N, 1e306)) == pytest.approx(mdn.score(X, y))

@@ -16,9 +16,9 @@ from skmdn._distribution.checks import (
     check_values,
     new_generator,
 )
+from skmdn._distribution.entropy import line_entropy
 from skmdn._distribution.quadrature import (
     hermite_nodes,
-    line_nodes,
     line_size,
     row_blocks,
 )
@@ -144,7 +144,7 @@ class Summaries:
         small = np.minimum(std[:, :, None], std[:, None])
         return self.corr() * large * small
 
-    def corr(self):
+    def corr(self) -> FloatArray:
         """Correlation matrix of the outputs.
 
         Returns
@@ -318,10 +318,7 @@ class Summaries:
         if self.n_outputs == 1:
             for rows in row_blocks(len(self), line_size(self.n_components)):
                 part = self[rows]
-                nodes, node_weights = line_nodes(part.means, part.scales)
-                log_density = part.logpdf(nodes)
-                density = np.exp(log_density)
-                entropy[rows] = -np.sum(node_weights * density * log_density, axis=1)
+                entropy[rows] = line_entropy(part.weights, part.means, part.scales)
         else:
             rng = new_generator(random_state)
             for rows in row_blocks(len(self), n_samples * self.n_outputs):

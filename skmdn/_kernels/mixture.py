@@ -20,6 +20,7 @@ from skmdn._kernels.vector64 import exp64, log64
 
 LANES = 64
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+_LIGHT, _LIFT, _LOG_LIFT = 1e-290, 2.0**500, 1000 * math.log(2)
 _SELF_DISTANCE = 2 / math.sqrt(math.pi)  # E|X - X'| for a scale of 1
 
 
@@ -98,7 +99,11 @@ def logpdf(weights, means, scales, values, out, scratch):
             for lane in range(LANES):
                 precision = 1.0 / sigma[k * n_scales, lane]
                 z = (y[0, lane] - mu[k * n_outputs, lane]) * precision
-                log_factor = log64(terms[k, lane] * precision)
+                # Light and wide: their product is below float64, its logarithm is not.
+                light = (precision < 1.0) & (terms[k, lane] * precision < _LIGHT)
+                lift = _LIFT if light else 1.0
+                log_factor = log64((terms[k, lane] * lift) * (precision * lift))
+                log_factor -= _LOG_LIFT if light else 0.0
                 terms[k, lane] = log_factor - 0.5 * z * z - n_outputs * _HALF_LOG_2PI
             for j in range(1, n_outputs):
                 at, scale_at = k * n_outputs + j, k * n_scales + step * j
