@@ -40,7 +40,8 @@ class Skmdn:
     """The engine alone: no input encoding, no validation rows, no weight decay."""
 
     def __init__(self, hidden, batch, *, n_jobs=1, n_estimators=1):
-        from skmdn._components import COMPONENTS
+        from skmdn._families import FAMILIES
+        from skmdn._families.head import Head
         from skmdn._network import Network
         from skmdn._scaling import InputView
         from skmdn._training import Data, Options
@@ -57,12 +58,12 @@ class Skmdn:
             min_scale=np.array([1e-3]),
             n_jobs=n_jobs,
         )
-        component = COMPONENTS["diag"](N_COMPONENTS, 1)
+        head, family = Head.of(N_COMPONENTS, 1, "diag"), FAMILIES["gaussian"]
         self.network = Network(
-            *(N_INPUTS, N_INPUTS, (hidden, hidden), component, n_estimators, "tanh")
+            *(N_INPUTS, N_INPUTS, (hidden, hidden), head, family, n_estimators, "tanh")
         )
         rng = np.random.RandomState(0)
-        bias = component.initial_bias(self.data.Y, self.data.sample_weight, rng)
+        bias = head.initial_bias(self.data.Y, self.data.sample_weight, rng)
         self.params = self.network.initialise(bias, rng)
         self.run(1)
 

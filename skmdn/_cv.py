@@ -38,7 +38,8 @@ from skmdn._typing import Seed
 from skmdn._watch import FitsWatch
 
 _SHARED = (
-    *("hidden_layer_sizes", "activation", "covariance_type", "n_estimators"),
+    *("hidden_layer_sizes", "activation", "family", "covariance_type"),
+    "n_estimators",
     *("alpha", "input_noise", "learning_rate_init", "batch_size", "max_iter"),
     *("n_iter_no_change", "min_scale", "device"),
 )
@@ -83,7 +84,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
     calibrate : bool, default=True
         Whether to fit the temperature of the scales, the sharpness of the weights, and
         the weight of linear models [4]_ to out-of-fold densities.
-    hidden_layer_sizes, activation, covariance_type
+    hidden_layer_sizes, activation, family, covariance_type
         See `MDNRegressor`.
     n_bins : "auto" or int, default="auto"
         Quantile bins of every input, see `MDNRegressor`. "auto": 4 for smooth functions
@@ -197,6 +198,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         calibrate: bool = True,
         hidden_layer_sizes: Any = "auto",
         activation: Any = "silu",
+        family: Any = "gaussian",
         covariance_type: Any = "diag",
         n_bins: int | Literal["auto"] = "auto",
         alpha: Any = 0.1,
@@ -220,6 +222,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         self.calibrate = calibrate
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.family = family
         self.covariance_type = covariance_type
         self.n_bins = n_bins
         self.alpha = alpha

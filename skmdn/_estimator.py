@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skmdn._components import COMPONENTS
 from skmdn._discrete import warn_if_discrete
 from skmdn._distribution.errstate import own_errstate, under
+from skmdn._families import FAMILIES
+from skmdn._families.head import COVARIANCE_TYPES
 from skmdn._fitting import (
     check_device,
     first_progress,
@@ -58,6 +59,9 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         layers of 64 to 256 units, by the number of rows.
     activation : {"identity", "tanh", "relu", "silu", "gelu"}, default="silu"
         Activation of the hidden layers.
+    family : {"gaussian", "laplace", "logistic"}, default="gaussian"
+        Shape of the components. Laplace components have a peak and heavier tails,
+        logistic ones are between the two.
     covariance_type : {"diag", "spherical"}, default="diag"
         For several outputs: each component has one scale per output ("diag"), or
         one relative to the scales of all outputs ("spherical").
@@ -170,7 +174,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
             "array-like",
         ],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "covariance_type": [StrOptions(set(COMPONENTS))],
+        "family": [StrOptions(FAMILIES.keys())],  # also those registered later
+        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "n_bins": [Interval(Integral, 0, None, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -209,6 +214,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         *,
         hidden_layer_sizes: int | Sequence[int] | Literal["auto"] = "auto",
         activation: Literal["identity", "tanh", "relu", "silu", "gelu"] = "silu",
+        family: str = "gaussian",
         covariance_type: Literal["diag", "spherical"] = "diag",
         n_estimators: int = 1,
         n_bins: int = 8,
@@ -231,6 +237,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.family = family
         self.covariance_type = covariance_type
         self.n_estimators = n_estimators
         self.n_bins = n_bins

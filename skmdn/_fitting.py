@@ -58,6 +58,7 @@ def start_model(estimator, rows, rng, previous=None, progress=None):
     architecture = {
         "n_outputs": n_outputs,
         "n_components": int(estimator.n_components),
+        "family": estimator.family,
         "covariance_type": estimator.covariance_type,
         "hidden_layer_sizes": _layer_sizes(sizes),
         "n_estimators": int(estimator.n_estimators),

@@ -65,7 +65,7 @@ class Model(NamedTuple):
             "n_inputs": view.n_features_out,
         }
         network = make_network(architecture)
-        bias = network.component.initial_bias(scaling.transform(Y), weight, rng)
+        bias = network.head.initial_bias(scaling.transform(Y), weight, rng)
         params = network.initialise(bias, rng)
         model = cls(params, architecture, view, scaling, None)
         return model.bounded(min_scale, Y, weight)
@@ -77,7 +77,7 @@ class Model(NamedTuple):
             min_scale = _auto.min_scale(spacing, self.scaling.scale)
         # One scale for all outputs keeps the largest of their bounds.
         bounds = np.broadcast_to(np.asarray(min_scale, dtype=float), Y.shape[1]).copy()
-        if self.network.component.n_scales == 1:
+        if self.network.head.n_scales == 1:
             bounds = bounds.max(keepdims=True)
         return self._replace(min_scale=bounds)
 
@@ -102,7 +102,7 @@ class Model(NamedTuple):
         network = self.network
         Xs = self.view.scale_inputs(X)
         raw = network.raw_outputs(self.params, self.view, Xs, n_jobs)
-        weights, means, scales = network.component.unpack(raw, self.min_scale)
+        weights, means, scales = network.head.unpack(raw, self.min_scale)
         means, scales = self.scaling.inverse_components(means, scales)
         if means.shape[-1] == 1:
             means, scales = means[..., 0], scales[..., 0]

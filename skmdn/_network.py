@@ -2,10 +2,12 @@
 """The network: its start, named views of its flat parameters, and its outputs."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from skmdn._families.base import Family
+from skmdn._families.head import Head
 from skmdn._kernels.activations import ACTIVATIONS
 from skmdn._kernels.dense import Bins
 from skmdn._kernels.epoch import Rows, make_raw_outputs
@@ -39,7 +41,8 @@ class Network(NamedTuple):
         Columns of the input view, ``InputView.n_features_out``.
     hidden_layer_sizes : tuple of int
         May be empty: then the mixture is one of linear experts.
-    component : component family, e.g. `skmdn._components.Gaussian`
+    head : Head
+    family : Family
     n_estimators : int
     activation : str, a key of `ACTIVATIONS`
     """
@@ -47,7 +50,8 @@ class Network(NamedTuple):
     n_features: int
     n_inputs: int
     hidden_layer_sizes: tuple
-    component: Any
+    head: Head
+    family: Family
     n_estimators: int
     activation: str
 
@@ -120,7 +124,7 @@ class Network(NamedTuple):
     def log_scale_biases(self, params):
         """Yield the part of every member's last bias that the log-scales have."""
         for _, bias in self._heads(params, self.plan):
-            yield bias[self.component.log_scale_rows]
+            yield bias[self.head.log_scale_rows]
 
     def widened(self, params, log_factor):
         """Copy of the parameters for scales that are ``exp(log_factor)`` times wider.

@@ -10,7 +10,8 @@ import sys
 
 import numpy as np
 
-from skmdn._components import COMPONENTS
+from skmdn._families import FAMILIES
+from skmdn._families.head import COVARIANCE_TYPES, Head
 from skmdn._kernels.activations import ACTIVATIONS
 from skmdn._network import Network
 from skmdn._scaling import InputView, TargetScaling
@@ -22,9 +23,13 @@ FORMAT = 1
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _INT64 = np.dtype(np.int64)
 _MODEL = {"params", "architecture", "input_view", "target_scaling", "min_scale"}
-_CHOICES = {"covariance_type": COMPONENTS, "activation": ACTIVATIONS}
+_CHOICES = {
+    "family": FAMILIES,
+    "covariance_type": COVARIANCE_TYPES,
+    "activation": ACTIVATIONS,
+}
 _LAYERS = "hidden_layer_sizes"
-_SIZES = {"n_components", "n_outputs", *Network._fields} - {"component", *_CHOICES}
+_SIZES = {"n_components", "n_outputs", *Network._fields} - {"head", *_CHOICES}
 _SIZES -= {_LAYERS}
 _MOST_STEPS = 2**53
 _ARCHITECTURE = {_LAYERS, *_SIZES, *_CHOICES}
@@ -121,13 +126,14 @@ def make_network(architecture):
     Parameters
     ----------
     architecture : dict
-        `n_components`, `covariance_type`, `n_outputs`, `n_features`, `n_inputs`,
-        `hidden_layer_sizes`, `n_estimators`, `activation`.
+        `family`, `n_components`, `covariance_type`, `n_outputs`, `n_features`,
+        `n_inputs`, `hidden_layer_sizes`, `n_estimators`, `activation`.
     """
     sizes = dict(architecture)
-    family = COMPONENTS[sizes.pop("covariance_type")]
-    component = family(sizes.pop("n_components"), sizes.pop("n_outputs"))
-    return Network(component=component, **sizes)
+    family = FAMILIES[sizes.pop("family")]
+    names = ("n_components", "n_outputs", "covariance_type")
+    head = Head.of(*(sizes.pop(name) for name in names))
+    return Network(head=head, family=family, **sizes)
 
 
 def check_model(state, where):
@@ -176,7 +182,7 @@ def check_model(state, where):
     if np.count_nonzero(scaling["scale"]) < n_outputs:
         refuse(f"{where}target_scaling['scale']", "must not be zero")
     bounds = state["min_scale"]
-    n_scales = network.component.n_scales
+    n_scales = network.head.n_scales
     check_array(bounds, f"{where}min_scale", (n_scales,))
     if np.count_nonzero(bounds > 0) < n_scales:
         refuse(f"{where}min_scale", "must be positive")

@@ -146,7 +146,8 @@ class _Fit:
         self.size = min(options.n_jobs, shares) if CAN_YIELD else 1
         self.team = self.new_team(stop)
         self.train_epoch = make_train_epoch(
-            network.component.log_likelihood_gradient,
+            network.family.log_density,
+            network.family.log_normaliser,
             ACTIVATIONS[network.activation],
             plan.n_members > 1,
         )

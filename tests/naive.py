@@ -11,7 +11,10 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import ellipe, gamma, hyp1f1, logsumexp
-from scipy.stats import norm
+from scipy.stats import laplace, logistic, norm
+
+# Families of components, by name.
+STANDARD = {"gaussian": norm, "laplace": laplace, "logistic": logistic}
 
 # --- scaling --------------------------------------------------------------------------
 
@@ -69,7 +72,7 @@ def head_outputs(x, layers, name):
     return W @ h + b
 
 
-def mixture_logpdf(head, y, n_components, n_scales, min_scale):
+def mixture_logpdf(head, y, n_components, n_scales, min_scale, family="gaussian"):
     """Log-density of one row from its head outputs: logits, means, log-scales."""
     K, D = n_components, len(y)
     logits = head[:K]
@@ -81,7 +84,7 @@ def mixture_logpdf(head, y, n_components, n_scales, min_scale):
         for d in range(D):
             s = d if n_scales == D else 0
             scale = math.sqrt(math.exp(2 * log_scales[k, s]) + min_scale[s] ** 2)
-            total += norm.logpdf(y[d], means[k, d], scale)
+            total += STANDARD[family].logpdf(y[d], means[k, d], scale)
         terms.append(total)
     return logsumexp(terms)
 

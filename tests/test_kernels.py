@@ -139,7 +139,8 @@ def test_aligned_memory_starts_a_cache_line():
 
 PLAIN = """
 import numpy as np
-from skmdn._components import COMPONENTS
+from skmdn._families import FAMILIES
+from skmdn._families.head import Head
 from skmdn._network import Network
 from skmdn._scaling import InputView
 from skmdn._training import Data, Options, State, train
@@ -148,9 +149,10 @@ rng = np.random.RandomState(0)
 X, Y, w = rng.normal(size=(9, 2)), rng.normal(size=(9, 1)), np.ones(9)
 view = InputView.fit(X, w, 2)
 Xs = view.scale_inputs(X)
-component = COMPONENTS["diag"](2, 1)
-network = Network(2, view.n_features_out, (3,), component, 2, "silu")
-state = State.start(network.initialise(component.initial_bias(Y, w, rng), rng))
+head = Head.of(2, 1, "diag")
+layout = (2, view.n_features_out, (3,), head, FAMILIES["gaussian"], 2, "silu")
+network = Network(*layout)
+state = State.start(network.initialise(head.initial_bias(Y, w, rng), rng))
 options = Options(0.01, 9, 2, 0.1, 0.0, np.array([1e-3]), widen=True)
 history = train(network, view, Data(Xs, Y, w), Data(Xs, Y, w), options, state, rng)
 print(*history.loss_curve, *history.validation_scores, *np.abs(state.params))

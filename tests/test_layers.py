@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 # from its own folder.
 LAYERS = (
     ("_affine", "_auto", "_holdout", "_kernels", "_typing", "_versions"),
-    ("_components", "_families", "datasets"),
+    ("_families", "datasets"),
     ("_network", "_scaling"),
     ("_discrete", "_distribution", "_state", "_training"),
     ("distribution",),

@@ -11,7 +11,8 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skmdn import _training
-from skmdn._components import COMPONENTS
+from skmdn._families import FAMILIES
+from skmdn._families.head import COVARIANCE_TYPES, Head
 from skmdn._kernels.activations import ACTIVATIONS
 from skmdn._kernels.team import new_stop
 from skmdn._network import Network, aligned_copy
@@ -24,7 +25,7 @@ class Problem:
 
     def __init__(
         self, *, n=23, D=1, kind="diag", hidden=(5, 4), members=1, activation="tanh",
-        n_bins=2, K=3,
+        n_bins=2, K=3, family="gaussian",
     ):  # fmt: skip
         rng = np.random.RandomState(1)
         X = rng.normal(size=(n, 2))
@@ -32,17 +33,23 @@ class Problem:
         self.Y = rng.normal(size=(n, D)) + X[:, :1]
         self.view = InputView.fit(X, self.weight, n_bins)
         self.X = self.view.scale_inputs(X)
-        self.component = COMPONENTS[kind](K, D)
+        self.head = Head.of(K, D, kind)
         self.network = Network(
-            2, self.view.n_features_out, hidden, self.component, members, activation
+            2,
+            self.view.n_features_out,
+            hidden,
+            self.head,
+            FAMILIES[family],
+            members,
+            activation,
         )
-        bias = self.component.initial_bias(self.Y, self.weight, rng)
+        bias = self.head.initial_bias(self.Y, self.weight, rng)
         self.params = self.network.initialise(bias, rng)
         self.used = self.params != 0  # all but the padding
         for part in chain(*self.network.layers(self.used)):
             part[...] = True
         self.params += 0.3 * rng.normal(size=self.params.size) * self.used
-        self.min_scale = np.full(self.component.n_scales, 0.05)
+        self.min_scale = np.full(self.head.n_scales, 0.05)
 
     @property
     def data(self):
@@ -69,9 +76,10 @@ class Problem:
                     naive.mixture_logpdf(
                         naive.head_outputs(x, layers, self.network.activation),
                         y,
-                        self.component.n_components,
-                        self.component.n_scales,
+                        self.head.n_components,
+                        self.head.n_scales,
                         self.min_scale,
+                        self.network.family.name,
                     )
                     for x, y in zip(inputs, self.Y, strict=True)
                 ]
@@ -121,6 +129,8 @@ CASES = [
 ] + [
     {"D": 2, "activation": "tanh"},
     {"D": 2, "kind": "spherical"},
+    {"family": "laplace"},
+    {"family": "logistic", "D": 2},
     {"hidden": (), "n_bins": 0, "K": 1},
     {"members": 3, "hidden": (4,), "D": 2},
     {"members": 2, "hidden": ()},
@@ -265,7 +275,7 @@ def test_early_stopping_restores_the_best_epoch():
 
 
 @pytest.mark.parametrize("members", [1, 3])
-@pytest.mark.parametrize("kind", sorted(COMPONENTS))
+@pytest.mark.parametrize("kind", sorted(COVARIANCE_TYPES))
 @pytest.mark.parametrize("too_wide", [False, True])
 def test_scales_widen_to_what_held_out_rows_ask_for(too_wide, kind, members):
     problem = Problem(n=200, D=2, kind=kind, members=members)

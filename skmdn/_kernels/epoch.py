@@ -19,6 +19,7 @@ from skmdn._kernels.dense import (
     weighted_sum,
 )
 from skmdn._kernels.jit import compiled, helper
+from skmdn._kernels.likelihood import log_likelihood_gradient
 from skmdn._kernels.memory import tail
 from skmdn._kernels.optimiser import (
     all_finite,
@@ -105,7 +106,7 @@ def _load_view_of_rows(ws, plan, view, rows, block):
 
 
 @lru_cache
-def make_train_epoch(log_likelihood_gradient, activation, has_members):
+def make_train_epoch(log_density, log_normaliser, activation, has_members):
     """Return `train_epoch` for a family of components.
 
     `log_likelihood_gradient(ws, plan, floor, out, gradient)` and `activation(z)` are
@@ -150,8 +151,9 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
                             _load_view_of_step(ws, plan, view, rows, step, s, block)
                         forward(ws, plan, model.members, start, activation)
                         log_likelihood_gradient(
-                            ws, plan, floor, plan.likelihood, plan.layers[-1, DELTA]
-                        )
+                            log_density, log_normaliser, ws, plan, floor,
+                            plan.likelihood, plan.layers[-1, DELTA],
+                        )  # fmt: skip
                         if block == first:
                             buffers.losses[slot, s] = 0
                         buffers.losses[slot, s] -= weighted_sum(ws, plan)
@@ -186,8 +188,9 @@ def make_train_epoch(log_likelihood_gradient, activation, has_members):
             for m in range(plan.n_members):
                 forward(ws, plan, model.members, m * plan.member_size, activation)
                 log_likelihood_gradient(
-                    ws, plan, floor, plan.likelihood, plan.layers[-1, DELTA]
-                )
+                    log_density, log_normaliser, ws, plan, floor,
+                    plan.likelihood, plan.layers[-1, DELTA],
+                )  # fmt: skip
                 for b in range(min(BLOCK, n - block * BLOCK)):
                     buffers.logpdf[m, block * BLOCK + b] = ws[plan.likelihood + b]
         restore_denormals(state)

@@ -93,12 +93,12 @@ def _lay_out_parameters(sizes):
 
 
 @lru_cache  # Predictions need it again and again.
-def make_plan(n_features, n_inputs, hidden_layer_sizes, component, n_members):
+def make_plan(n_features, n_inputs, hidden_layer_sizes, head, n_members):
     """Lay out the parameters and the workspace of a network.
 
-    `component` gives `n_head`, `n_components`, `n_outputs` and `n_scales`.
+    `head` is a `skmdn._families.head.Head`.
     """
-    sizes = [n_inputs, *hidden_layer_sizes, component.n_head]
+    sizes = [n_inputs, *hidden_layer_sizes, head.size]
     layers, member_size, shared_size, own_size = _lay_out_parameters(sizes)
     position = 0
 
@@ -123,16 +123,16 @@ def make_plan(n_features, n_inputs, hidden_layer_sizes, component, n_members):
         member_size=member_size,
         shared_size=shared_size,
         own_size=own_size,
-        n_head=component.n_head,
-        n_components=component.n_components,
-        n_outputs=component.n_outputs,
-        n_scales=component.n_scales,
+        n_head=head.size,
+        n_components=head.n_components,
+        n_outputs=head.n_outputs,
+        n_scales=head.n_scales,
         raw=reserve(n_features),
-        target=reserve(component.n_outputs),
+        target=reserve(head.n_outputs),
         weight=reserve(1),
-        head=reserve(pad(component.n_head)),
+        head=reserve(pad(head.size)),
         likelihood=reserve(1),
-        scratch=reserve(component.n_components + 4),
+        scratch=reserve(head.n_components + 4),
         transposed=reserve(stride),
         transposed_stride=stride,
         workspace_size=position,

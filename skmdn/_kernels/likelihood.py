@@ -1,32 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Gaussian components, diagonal or spherical, of one or several outputs.
+"""The likelihood of a mixture and its gradient at the head, for blocks of rows.
 
-The head gives, per row, logits a_k, means m_kd and log-scales s_kd (one s_k when
-spherical). With weights softmax(a) and variances v_kd = exp(2 s_kd) + floor_d^2,
+The head gives, per row, logits a_k, locations m_kd and log-scales s_kd (one s_k when
+spherical). With weights softmax(a) and scales v_kd = exp(2 s_kd) + floor_d^2 squared,
 
-    log p(y) = logsumexp_k [a_k - sum_d (log v_kd + (y_d - m_kd)^2 / v_kd) / 2]
-               - logsumexp_k a_k - D log(2 pi) / 2          (Bishop 1994, eqs 21-26).
+    log p(y) = logsumexp_k [a_k + sum_d log f((y_d - m_kd) / sqrt v_kd) - log v_kd / 2]
+               - logsumexp_k a_k                            (Bishop 1994, eqs 21-26);
+
+f is the density of the family's standard component.
 
 References
 ----------
 C. M. Bishop, Mixture density networks, technical report NCRG/94/004, 1994.
 """
 
-from typing import NamedTuple
-
-import numpy as np
-from scipy.special import softmax
-from sklearn.cluster import kmeans_plusplus
-
+from skmdn._families.head import LOG_SCALE_MAX, LOG_SCALE_MIN
 from skmdn._kernels.jit import helper, loop_helper
 from skmdn._kernels.memory import tail
 from skmdn._kernels.plan import BLOCK
 from skmdn._kernels.vector import compact, exp, log, wide_vectors
-
-_HALF_LOG_TWO_PI = 0.9189385332046727
-LOG_SCALE_MIN, LOG_SCALE_MAX = -12.0, 6.0  # of targets of scale 1: exp never overflows
-_INITIAL_LOG_SCALE = -0.5
-
 
 # The loops over a block's rows are functions of their own: there LLVM knows that the
 # arrays do not overlap, and vectorises without checks.
@@ -70,24 +62,27 @@ def _multiply(values, factor):
 
 
 @loop_helper
-def _add_output(target, mean, log_scale, bound, joint, d_mean, d_scale, add):
+def _add_output(
+    log_density, target, location, log_scale, bound, joint, d_location, d_scale, add
+):
     """Add one output's log-density to `joint`; leave its derivatives."""
     wide_vectors()
     compact()
     kind = target.dtype.type
-    zero, half, one, two = kind(0), kind(0.5), kind(1), kind(2)
+    zero, one, two = kind(0), kind(1), kind(2)
     low, high = kind(LOG_SCALE_MIN), kind(LOG_SCALE_MAX)
     for b in range(BLOCK):
         s = low if log_scale[b] < low else log_scale[b]
         s = high if s > high else s
         free = exp(two * s)
         precision = one / (free + bound)
-        z = target[b] - mean[b]
-        distance = z * z * precision
-        joint[b] += half * (log(precision) - distance)
-        d_mean[b] = z * precision
+        value, by_location, by_log_scale = log_density(
+            target[b] - location[b], precision
+        )
+        joint[b] += value
+        d_location[b] = by_location
         inside = one if s == log_scale[b] else zero
-        slope = inside * free * precision * (distance - one)
+        slope = inside * free * precision * by_log_scale
         d_scale[b] = slope + d_scale[b] if add else slope
 
 
@@ -114,10 +109,10 @@ def _take_logit(d_logit, total, joint, evidence):
 
 
 @helper
-def _log_joints(ws, plan, floor, gradient):
-    """Fill the scratch rows: a_k + log N_k(y) = joint_k, then the larger of them.
+def _log_joints(log_density, ws, plan, floor, gradient):
+    """Fill the scratch rows: a_k + log f_k(y) = joint_k, then the larger of them.
 
-    Leaves d log N_k/d m and d log N_k/d s in the gradient's rows.
+    Leaves d log f_k/d m and d log f_k/d s in the gradient's rows.
     """
     compact()
     K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
@@ -127,17 +122,18 @@ def _log_joints(ws, plan, floor, gradient):
         _copy(tail(ws, plan.head + k * BLOCK), joint)
         for d in range(D):
             s_row = d if S == D else 0
-            mean_row = (K + k * D + d) * BLOCK
+            location_row = (K + k * D + d) * BLOCK
             scale_row = (K + K * D + k * S + s_row) * BLOCK
             # Spherical: the derivatives of all outputs add up.
             add = S != D and d > 0
             _add_output(
+                log_density,
                 tail(ws, plan.target + d * BLOCK),
-                tail(ws, plan.head + mean_row),
+                tail(ws, plan.head + location_row),
                 tail(ws, plan.head + scale_row),
                 floor[s_row],
                 joint,
-                tail(ws, gradient + mean_row),
+                tail(ws, gradient + location_row),
                 tail(ws, gradient + scale_row),
                 add,
             )
@@ -145,11 +141,14 @@ def _log_joints(ws, plan, floor, gradient):
 
 
 @helper
-def log_likelihood_gradient(ws, plan, floor, out, gradient):
+def log_likelihood_gradient(
+    log_density, log_normaliser, ws, plan, floor, out, gradient
+):
     """Log-likelihood of a block of rows and the gradient of the loss at the head.
 
     Parameters
     ----------
+    log_density : that of the family; log_normaliser : its constant
     ws : workspace; reads head [n_head, BLOCK], target, weight; uses scratch
     plan : Plan
     floor : (n_scales,) squared lower bounds of the scales
@@ -157,7 +156,7 @@ def log_likelihood_gradient(ws, plan, floor, out, gradient):
     gradient : offset in `ws` where d(-weight * log-likelihood)/d(head) goes
     """
     compact()
-    _log_joints(ws, plan, floor, gradient)
+    _log_joints(log_density, ws, plan, floor, gradient)
     K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
     best = tail(ws, plan.scratch + K * BLOCK)
     evidence, largest = tail(best, BLOCK), tail(best, 2 * BLOCK)
@@ -169,7 +168,7 @@ def log_likelihood_gradient(ws, plan, floor, out, gradient):
         d_logit = tail(ws, gradient + k * BLOCK)
         _copy(tail(ws, plan.head + k * BLOCK), d_logit)
         _take_exp(d_logit, largest, total, k == 0)
-    constant = ws.dtype.type(D * _HALF_LOG_TWO_PI)
+    constant = ws.dtype.type(D * log_normaliser)
     _take_evidence(best, evidence, largest, total, weight, constant, tail(ws, out))
     for k in range(K):
         joint = tail(ws, plan.scratch + k * BLOCK)
@@ -177,81 +176,3 @@ def log_likelihood_gradient(ws, plan, floor, out, gradient):
         for j in range(D + S):
             row = k * D + j if j < D else K * D + k * S + j - D
             _multiply(tail(ws, gradient + (K + row) * BLOCK), joint)
-
-
-class Gaussian(NamedTuple):
-    """Mixture of Gaussians: sizes, the start and the meaning of the head's rows."""
-
-    n_components: int
-    n_outputs: int
-    n_scales: int
-
-    log_likelihood_gradient = staticmethod(log_likelihood_gradient)
-
-    @classmethod
-    def diagonal(cls, n_components, n_outputs):
-        """One scale per component and output."""
-        return cls(n_components, n_outputs, n_outputs)
-
-    @classmethod
-    def spherical(cls, n_components, n_outputs):
-        """One scale per component, the same for all outputs."""
-        return cls(n_components, n_outputs, 1)
-
-    @property
-    def n_head(self):
-        """Rows of the head: logits, means, log-scales."""
-        return self.n_components * (1 + self.n_outputs + self.n_scales)
-
-    @property
-    def log_scale_rows(self):
-        """Which rows of the head are log-scales: the last ones."""
-        return slice(self.n_components * (1 + self.n_outputs), None)
-
-    def initial_bias(self, Y, sample_weight, rng):
-        """Bias of the head: the network starts as a mixture of the targets alone.
-
-        One output: means at the quantiles (k + 1/2) / K of the targets. Several:
-        k-means++ seeds (Arthur & Vassilvitskii 2007).
-        """
-        K = self.n_components
-        if self.n_outputs == 1:
-            order = np.argsort(Y[:, 0], kind="stable")
-            share = np.cumsum(sample_weight[order]) / np.sum(sample_weight)
-            rank = np.searchsorted(share, (np.arange(K) + 0.5) / K)
-            means = Y[order[np.minimum(rank, len(Y) - 1)]]
-        else:
-            pick = np.arange(K) % len(Y)
-            if len(Y) > K:
-                _, pick = kmeans_plusplus(
-                    Y, K, sample_weight=sample_weight, random_state=rng
-                )
-            means = Y[pick]
-        scales = np.full(K * self.n_scales, _INITIAL_LOG_SCALE)
-        return np.concatenate([np.zeros(K), means.ravel(), scales])
-
-    def unpack(self, raw, min_scale):
-        """Turn head outputs into mixture parameters, in units of the scaled targets.
-
-        Parameters
-        ----------
-        raw : ndarray of shape (n_members, n_head, n_samples), float64
-        min_scale : ndarray of shape (n_scales,)
-
-        Returns
-        -------
-        weights : ndarray of shape (n_samples, n_members * n_components)
-        means : ndarray of shape (n_samples, n_members * n_components, n_outputs)
-        scales : ndarray of shape (n_samples, n_members * n_components, n_scales)
-        """
-        M, _, n = raw.shape
-        K, D, S = self
-        logits, means, log_scales = np.split(raw, [K, K + K * D], axis=1)
-        weights = softmax(logits, axis=1) / M
-        log_scales = np.clip(log_scales, LOG_SCALE_MIN, LOG_SCALE_MAX)
-        scales = np.hypot(np.exp(log_scales).reshape(M, K, S, n), min_scale[:, None])
-        return (
-            weights.reshape(M * K, n).T,
-            means.reshape(M * K, D, n).transpose(2, 0, 1),
-            scales.reshape(M * K, S, n).transpose(2, 0, 1),
-        )
