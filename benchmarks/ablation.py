@@ -27,7 +27,8 @@ from scoring import (
 from sklearn.model_selection import ShuffleSplit, train_test_split
 from tqdm import tqdm
 
-from skmdn import MDNRegressorCV, _auto
+from skmdn import MDNRegressorCV
+from skmdn._fit import auto as _auto
 
 
 def variants(n, seed):

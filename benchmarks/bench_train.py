@@ -34,8 +34,8 @@ import numpy as np
 from numba import njit
 from trainers import N_COMPONENTS, N_INPUTS, TRAINERS, N, Skmdn
 
-from skmdn._kernels.memory import aligned
-from skmdn._kernels.tile import ADD, gemm
+from skmdn._engine.cpu.tile import ADD, gemm
+from skmdn._jit.memory import aligned
 
 HERE = Path(__file__).resolve().parent
 SIZES, BATCHES = (32, 64, 128, 256), (128, 256, 1024)

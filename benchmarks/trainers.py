@@ -40,11 +40,11 @@ class Skmdn:
     """The engine alone: no input encoding, no validation rows, no weight decay."""
 
     def __init__(self, hidden, batch, *, n_jobs=1, n_estimators=1):
+        from skmdn._engine.network import Network
+        from skmdn._engine.training import Data, Options
         from skmdn._families import FAMILIES
         from skmdn._families.head import Head
-        from skmdn._network import Network
-        from skmdn._scaling import InputView
-        from skmdn._training import Data, Options
+        from skmdn._fit.scaling import InputView
 
         X, y = (part.astype(float) for part in make_data())
         self.data = Data(X, y[:, None], np.ones(N))
@@ -69,7 +69,7 @@ class Skmdn:
 
     def train(self, options, on_epoch=None):
         """Train from the start."""
-        from skmdn._training import State, train
+        from skmdn._engine.training import State, train
 
         state = State.start(self.params.copy())
         rng = np.random.RandomState(0)

@@ -52,7 +52,7 @@ LARGEST_TARGET = 1e150
 
 # Modules through which the user's own call of `fit` comes to an estimator.
 _PASSING_ON = (
-    *("skmdn._cv", "skmdn._distribution.errstate", "skmdn._estimator"),
+    *("skmdn._estimators.cv", "skmdn._distribution.errstate", "skmdn._estimators.mdn"),
     *("skmdn._sklearn", "sklearn.base", "sklearn.callback", "sklearn.compose"),
     *("sklearn.pipeline", "sklearn.utils"),
 )

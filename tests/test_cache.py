@@ -14,12 +14,14 @@ import numba
 import numpy as np
 import pytest
 
-from skmdn._kernels import cache, jit, tile
+from skmdn._engine.cpu import tile
+from skmdn._jit import cache
+from skmdn._jit import policy as jit
 
 pytestmark = pytest.mark.skipif(not jit.JIT, reason="nothing is compiled")
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = """
-from skmdn._kernels.jit import compiled, helper
+from skmdn._jit.policy import compiled, helper
 
 @helper
 def double(x):
@@ -193,7 +195,7 @@ def test_a_fork_while_another_thread_compiles(folder):
     os.environ.get("SKMDN_PLAIN_COMPILER", "0") != "0", reason="switched off"
 )
 def test_our_ways_through_this_numba_work():
-    from skmdn._kernels import compiler
+    from skmdn._jit import compiler
 
     assert not jit.PLAIN_COMPILER
     assert compiler._works()
@@ -202,7 +204,7 @@ def test_our_ways_through_this_numba_work():
 @pytest.mark.skipif(jit.PLAIN_COMPILER, reason="there is nothing to fail")
 @pytest.mark.parametrize("owner", ["_PartLibrary", "_KernelLibrary", "_PartLowering"])
 def test_where_they_fail_plain_numba_compiles(folder, monkeypatch, owner):
-    from skmdn._kernels import compiler
+    from skmdn._jit import compiler
 
     method = "run_pass" if owner == "_PartLowering" else "_optimize_final_module"
     monkeypatch.setattr(getattr(compiler, owner), method, lambda *args: 1 / 0)
@@ -216,7 +218,7 @@ def test_where_a_name_is_missing_plain_numba_compiles(folder):
 from numba.core import codegen
 del codegen.JITCodeLibrary
 import small
-from skmdn._kernels import jit
+from skmdn._jit import policy as jit
 assert jit.PLAIN_COMPILER
 assert small.kernel(20.5) == 42
 """
@@ -248,7 +250,7 @@ def test_every_source_of_kernels_changes_the_stamp(tmp_path):
     stamps = {jit.source_stamp(), jit.source_stamp(tmp_path)}
     assert len(stamps) == 1
     assert jit.STAMP.startswith(stamps.pop())
-    nested = tmp_path / "_kernels" / "nested"
+    nested = tmp_path / "_jit" / "nested"
     nested.mkdir()
     (nested / "new.py").write_text("x = 1\n")
     stamps = {jit.source_stamp(), jit.source_stamp(tmp_path)}
@@ -265,5 +267,5 @@ def test_every_kernel_has_the_stamp_in_its_name(folder):
 
 def test_kernels_are_made_of_stamped_sources():
     for file in (ROOT / "skmdn").rglob("*.py"):
-        if "_kernels.jit import" in file.read_text(encoding="utf-8"):
+        if "_jit.policy import" in file.read_text(encoding="utf-8"):
             assert file.relative_to(ROOT / "skmdn").parts[0] in jit.KERNEL_FOLDERS

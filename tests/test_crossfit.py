@@ -13,8 +13,9 @@ from sklearn import config_context
 from sklearn.metrics import make_scorer, max_error, r2_score
 from sklearn.model_selection import KFold
 
-from skmdn import MDNRegressor, MDNRegressorCV, _predictor
-from skmdn._crossfit import MergedRows, auto_splits
+from skmdn import MDNRegressor, MDNRegressorCV
+from skmdn._estimators import base as _predictor
+from skmdn._fit.crossfit import MergedRows, auto_splits
 from skmdn._sklearn import HAS_CALLBACKS, takes_weights
 from skmdn.datasets import make_heteroscedastic
 from skmdn.metrics import neg_crps_scorer

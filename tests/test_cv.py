@@ -11,11 +11,11 @@ from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, ShuffleSpl
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmdn import MDNRegressor, MDNRegressorCV
-from skmdn._blend import clearly_best, stacking_weights
-from skmdn._crossfit import Fold, splits, unshared
-from skmdn._holdout import count_units, hold_out_folds, hold_out_part
-from skmdn._tail import N_COMPONENTS as N_TAIL
-from skmdn._tail import with_tail
+from skmdn._fit.blend import clearly_best, stacking_weights
+from skmdn._fit.crossfit import Fold, splits, unshared
+from skmdn._fit.holdout import count_units, hold_out_folds, hold_out_part
+from skmdn._fit.tail import N_COMPONENTS as N_TAIL
+from skmdn._fit.tail import with_tail
 from skmdn.datasets import make_bimodal, make_heteroscedastic, make_interactions
 
 SMALL = {"hidden_layer_sizes": 8, "n_estimators": 2, "max_iter": 25, "random_state": 0}

@@ -24,8 +24,9 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skmdn import MDNRegressor, _discrete, datasets, predict_dist
-from skmdn._model import Model
+from skmdn import MDNRegressor, datasets, predict_dist
+from skmdn._fit import discrete as _discrete
+from skmdn._fit.model import Model
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
 
@@ -141,7 +142,7 @@ def test_score_is_weighted(fitted, table):
 def test_large_tables_are_predicted_in_blocks(fitted, table, monkeypatch):
     X, y = table
     expected = fitted.predict(X, return_std=True), fitted.logpdf(X, y)
-    monkeypatch.setattr("skmdn._predictor._COMPONENTS_AT_ONCE", 1)  # 64 rows
+    monkeypatch.setattr("skmdn._estimators.base._COMPONENTS_AT_ONCE", 1)  # 64 rows
     np.testing.assert_array_equal(fitted.predict(X, return_std=True), expected[0])
     np.testing.assert_array_equal(fitted.logpdf(X, y), expected[1])
 

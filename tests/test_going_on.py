@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skmdn import MDNRegressor, datasets
-from skmdn._model import Model
+from skmdn._fit.model import Model
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
 

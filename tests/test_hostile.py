@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from skmdn import MDNRegressor, MDNRegressorCV
-from skmdn._model import Model
+from skmdn._fit.model import Model
 
 N = 120
 QUICK = {"max_iter": 30, "random_state": 0}

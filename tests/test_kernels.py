@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from skmdn._kernels import memory, tile, vector
+from skmdn._engine.cpu import tile
+from skmdn._jit import memory, vector
 
 ULPS = {"exp": 1.1, "log": 1.1, "rsqrt": 3.0}
 
@@ -141,9 +142,9 @@ PLAIN = """
 import numpy as np
 from skmdn._families import FAMILIES
 from skmdn._families.head import Head
-from skmdn._network import Network
-from skmdn._scaling import InputView
-from skmdn._training import Data, Options, State, train
+from skmdn._engine.network import Network
+from skmdn._fit.scaling import InputView
+from skmdn._engine.training import Data, Options, State, train
 
 rng = np.random.RandomState(0)
 X, Y, w = rng.normal(size=(9, 2)), rng.normal(size=(9, 1)), np.ones(9)

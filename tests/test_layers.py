@@ -2,6 +2,7 @@
 """The shape of the code, proved from its syntax trees."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -10,24 +11,22 @@ import skmdn
 
 PACKAGE = Path(skmdn.__file__).parent
 TESTS = Path(__file__).parent
+# Where the tree of the package is quoted; the order of its lines is that of the layers.
+QUOTED = ("CONTRIBUTING.rst", "README.rst", "docs/DESIGN.rst")
 
-# From the bottom to the top: a module imports only from the lines above its own, or
-# from its own folder.
-LAYERS = (
-    ("_affine", "_auto", "_holdout", "_kernels", "_typing", "_versions"),
-    ("_families", "datasets"),
-    ("_network", "_scaling"),
-    ("_discrete", "_distribution", "_state", "_training"),
-    ("distribution",),
-    ("_model", "_output_types", "_sklearn", "_tail"),
-    ("_blend", "_fitting", "_predict_dist", "_predictor", "_watch"),
-    ("_cross_val", "_crossfit", "_ensemble", "_estimator", "metrics"),
-    ("_cv", "calibration", "inspection"),
-    ("__init__",),
-    ("_demo",),
-    ("__main__",),
-)
-LEVEL = {name: level for level, line in enumerate(LAYERS) for name in line}
+
+def quoted_tree(document):
+    """The lines of the tree in a document, from the top layer to the bottom."""
+    text = TESTS.parent.joinpath(document).read_text(encoding="utf-8")
+    return re.search(r"(?m)^    skmdn/\n((?:      .*\n)+)", text).group(1).splitlines()
+
+
+# A module imports only from the lines below its own, or from its own folder.
+LAYERS = [
+    [name.rstrip("/") for name in re.split(r"\s{2,}", line.strip())[0].split()]
+    for line in quoted_tree(QUOTED[0])
+]
+LEVEL = {name: -depth for depth, line in enumerate(LAYERS) for name in line}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FILES = sorted(
@@ -36,7 +35,7 @@ FILES = sorted(
 
 
 def dotted(path):
-    """('skmdn', '_kernels', 'tile') for skmdn/_kernels/tile.py."""
+    """('skmdn', '_jit', 'policy') for skmdn/_jit/policy.py."""
     return ("skmdn", *path.relative_to(PACKAGE).with_suffix("").parts)
 
 
@@ -93,6 +92,11 @@ def test_every_module_has_a_layer():
     assert names == set(LEVEL)
 
 
+@pytest.mark.parametrize("document", QUOTED)
+def test_documents_quote_the_same_tree(document):
+    assert quoted_tree(document) == quoted_tree(QUOTED[0])
+
+
 @each_module
 def test_imports_point_downwards(path):
     assert list(wrong_imports(path)) == []
@@ -100,10 +104,10 @@ def test_imports_point_downwards(path):
 
 def test_the_check_of_layers_can_fail(tmp_path, monkeypatch):
     monkeypatch.setattr("test_layers.PACKAGE", tmp_path)
-    module = tmp_path / "_scaling.py"
+    module = tmp_path / "_typing.py"
     module.write_text("import numpy\ndef f():\n    from skmdn import MDNRegressor\n")
     assert list(wrong_imports(module)) == [
-        "skmdn._scaling (_scaling) imports skmdn.MDNRegressor (__init__)"
+        "skmdn._typing (_typing) imports skmdn.MDNRegressor (__init__)"
     ]
 
 
@@ -130,7 +134,7 @@ def test_private_names_of_scikit_learn_stay_in_one_module(path):
 def test_one_module_at_most_knows_cuda():
     adapters = [path for path in MODULES if uses(path, "numba.cuda", "numba_cuda")]
     assert len(adapters) <= 1
-    assert all(path.parent == PACKAGE / "_kernels" / "cuda" for path in adapters)
+    assert all(path.parent == PACKAGE / "_engine" / "cuda" for path in adapters)
 
 
 def test_matplotlib_is_imported_when_drawing():

@@ -286,7 +286,7 @@ class Counting(Fixed):
 
 @pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, pl.DataFrame, list])
 def test_scorers_work_in_blocks(monkeypatch, kind):
-    monkeypatch.setattr("skmdn._predict_dist._COMPONENTS_AT_ONCE", 100)
+    monkeypatch.setattr("skmdn._estimators.unwrap._COMPONENTS_AT_ONCE", 100)
     X, y = make_heteroscedastic(300, random_state=0)
     weight = np.r_[np.zeros(70), np.arange(230)]
     for name, (scorer, metric, sign) in SCORERS.items():

@@ -28,7 +28,7 @@ def fitted(request, table):
 
 
 def test_output_types_are_summaries_of_the_distribution(fitted, table, monkeypatch):
-    monkeypatch.setattr("skmdn._predictor._COMPONENTS_AT_ONCE", 1)  # 64 rows
+    monkeypatch.setattr("skmdn._estimators.base._COMPONENTS_AT_ONCE", 1)  # 64 rows
     X, _ = table
     dist = fitted.predict_dist(X)
     for name in ("mean", "median", "mode"):

@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 from test_training import Problem
 
-from skmdn import MDNRegressor, _auto, _training
-from skmdn._components import COMPONENTS
-from skmdn._crossfit import MergedRows, auto_splits
-from skmdn._fitting import hold_out
-from skmdn._kernels.activations import ACTIVATIONS
-from skmdn._network import Network, aligned_copy
-from skmdn._training import State
+from skmdn import MDNRegressor
+from skmdn._engine import training as _training
+from skmdn._engine.activations import ACTIVATIONS
+from skmdn._engine.network import Network, aligned_copy
+from skmdn._engine.training import State
+from skmdn._families import FAMILIES
+from skmdn._families.head import COVARIANCE_TYPES, Head
+from skmdn._fit import auto as _auto
+from skmdn._fit.crossfit import MergedRows, auto_splits
+from skmdn._fit.job import hold_out
 
 
 @pytest.mark.parametrize("epoch", [0, 3, 9])
@@ -54,8 +57,8 @@ def test_members_are_clipped_by_their_own_norms():
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_weights_start_with_the_gain_of_the_activation(activation):
-    component = COMPONENTS["diag"](3, 1)
-    network = Network(50, 50, (200, 200), component, 1, activation)
+    head, family = Head.of(3, 1, "diag"), FAMILIES["gaussian"]
+    network = Network(50, 50, (200, 200), head, family, 1, activation)
     params = network.initialise(np.zeros(9), np.random.RandomState(0))
     coefs, _ = network.layers(params)
     variances = [coef.var() * len(coef) for coef in coefs[:-1]]
@@ -63,11 +66,11 @@ def test_weights_start_with_the_gain_of_the_activation(activation):
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
-@pytest.mark.parametrize("kind", sorted(COMPONENTS))
+@pytest.mark.parametrize("kind", sorted(COVARIANCE_TYPES))
 def test_components_start_at_different_targets(kind, n_outputs):
     Y = np.random.RandomState(0).normal(size=(300, n_outputs))
-    component = COMPONENTS[kind](4, n_outputs)
-    bias = component.initial_bias(Y, np.ones(300), np.random.RandomState(0))
+    head = Head.of(4, n_outputs, kind)
+    bias = head.initial_bias(Y, np.ones(300), np.random.RandomState(0))
     means = bias[4 : 4 + 4 * n_outputs].reshape(4, n_outputs)
     assert len(np.unique(means, axis=0)) == 4
     assert all(mean in Y for mean in means)

@@ -16,7 +16,7 @@ from skmdn import (
     metrics,
     predict_dist,
 )
-from skmdn._discrete import discrete_outputs, point_masses
+from skmdn._fit.discrete import discrete_outputs, point_masses
 from skmdn.calibration import ConformalMDNRegressor
 from skmdn.datasets import make_atoms, make_heteroscedastic
 from skmdn.metrics import density_report

@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from skmdn import MDNRegressor, MixtureDistribution
-from skmdn._model import Model
+from skmdn._fit.model import Model
 
 N = 300
 QUICK = {"n_components": 3, "hidden_layer_sizes": (16, 16), "max_iter": 8}

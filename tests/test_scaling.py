@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from skmdn._scaling import (
+from skmdn._fit.scaling import (
     LIMIT,
     InputView,
     TargetScaling,

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import norm, t
 
 from skmdn import MDNRegressor, MDNRegressorCV, MixtureDistribution
-from skmdn._tail import N_COMPONENTS, WEIGHT, n_tail_components, with_tail
+from skmdn._fit.tail import N_COMPONENTS, WEIGHT, n_tail_components, with_tail
 from skmdn.datasets import make_heavy_tailed
 from skmdn.metrics import density_report
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skmdn import _training
+from skmdn._engine import training as _training
+from skmdn._engine.activations import ACTIVATIONS
+from skmdn._engine.cpu.team import new_stop
+from skmdn._engine.network import Network, aligned_copy
+from skmdn._engine.training import Data, Options, State, train
 from skmdn._families import FAMILIES
 from skmdn._families.head import COVARIANCE_TYPES, Head
-from skmdn._kernels.activations import ACTIVATIONS
-from skmdn._kernels.team import new_stop
-from skmdn._network import Network, aligned_copy
-from skmdn._scaling import InputView
-from skmdn._training import Data, Options, State, train
+from skmdn._fit.scaling import InputView
 
 
 class Problem:
@@ -250,7 +250,7 @@ def test_same_bits_for_every_team(members):
 def test_noise_has_the_standard_deviation_asked_for():
     from numba import njit
 
-    from skmdn._kernels.dense import hash_noise
+    from skmdn._engine.cpu.dense import hash_noise
 
     values = np.zeros(200_000, np.float32)
     njit(lambda v, s: hash_noise(v, v.shape[0], 0.3, s))(values, np.uint32(7))

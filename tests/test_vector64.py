@@ -5,9 +5,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from skmdn._kernels import normal, vector64
-from skmdn._kernels.jit import JIT, compiled
-from skmdn._kernels.vector import wide_vectors
+from skmdn._distribution.kernels import normal
+from skmdn._jit import vector64
+from skmdn._jit.policy import JIT, compiled
+from skmdn._jit.vector import wide_vectors
 
 
 @compiled

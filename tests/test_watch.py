@@ -13,8 +13,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 
-from skmdn import MDNRegressor, _training
-from skmdn._model import Model
+from skmdn import MDNRegressor
+from skmdn._engine import training as _training
+from skmdn._fit.model import Model
 from skmdn._sklearn import HAS_CALLBACKS
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from skmdn._kernels import climb
+from skmdn._distribution.kernels import climb
 
 
 def modes_in_space(dist):

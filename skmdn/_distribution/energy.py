@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from skmdn._kernels import energy
+from skmdn._distribution.kernels import energy
 
 _NODES = np.stack([energy.T, energy.WEIGHT])
 

@@ -4,7 +4,8 @@
 import numpy as np
 from scipy import special
 
-from skmdn._kernels import ensemble, mixture, quantile
+from skmdn._distribution.kernels import mixture, quantile
+from skmdn._distribution.kernels import pairs as ensemble
 
 # With more components, pairs are not summed one by one.
 _MANY_COMPONENTS = 64

@@ -3,8 +3,8 @@
 
 import numpy as np
 
+from skmdn._distribution.kernels import extrema as regions
 from skmdn._distribution.quadrature import row_blocks
-from skmdn._kernels import regions
 
 _FARTHEST = 30.0  # scales beyond which there is no mass, yet a density
 _DEEPEST = 2200  # halvings of the longest line down to the smallest float64

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from skmdn._kernels import reduction
+from skmdn._distribution.kernels import reduction
 
 
 def merge_components(weights, means, scales, k):

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import check_integer, check_positive, new_generator
-from skmdn._kernels import sampling
+from skmdn._distribution.kernels import sampling
 from skmdn._typing import FloatArray, Seed
 
 

@@ -33,7 +33,7 @@ class Family:
         the location and `precision` is 1 / scale^2. Returns the log-density up to
         `log_normaliser`, its derivative by the location, and that by the logarithm of
         the scale. Nothing but arithmetic, comparisons, and exp, log and sqrt of
-        `skmdn._kernels.vector`, in the type of its arguments: the same source is
+        `skmdn._jit.vector`, in the type of its arguments: the same source is
         compiled for loops on a CPU and for threads of a GPU, in float32 and float64.
     log_normaliser : float
         Logarithm of what the density is divided by.

@@ -11,8 +11,8 @@ import math
 from scipy import stats
 
 from skmdn._families.base import Family
-from skmdn._kernels.jit import loop_helper
-from skmdn._kernels.vector import log
+from skmdn._jit.policy import loop_helper
+from skmdn._jit.vector import log
 
 
 @loop_helper

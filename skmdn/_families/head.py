@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The head of the network: which outputs are logits, locations, log-scales.
 
-Per row and member: K logits a_k, K x D locations m_kd and K x S log-scales s_ks, where S
+Per row and member: K logits a_k, K x D locations m_kd, K x S log-scales s_ks, where S
 is D ("diag") or 1 ("spherical"). The weights are softmax(a), the squared scales
 exp(2 s) + min_scale^2, so that none is below the smallest one.
 """

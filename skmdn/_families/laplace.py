@@ -6,8 +6,8 @@ import math
 from scipy import stats
 
 from skmdn._families.base import Family
-from skmdn._kernels.jit import loop_helper
-from skmdn._kernels.vector import log, sqrt
+from skmdn._jit.policy import loop_helper
+from skmdn._jit.vector import log, sqrt
 
 
 @loop_helper

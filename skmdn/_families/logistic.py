@@ -4,8 +4,8 @@
 from scipy import stats
 
 from skmdn._families.base import Family
-from skmdn._kernels.jit import loop_helper
-from skmdn._kernels.vector import exp, log, sqrt
+from skmdn._jit.policy import loop_helper
+from skmdn._jit.vector import exp, log, sqrt
 
 
 @loop_helper

@@ -22,8 +22,8 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skmdn._distribution.checks import check_open_unit, new_generator
-from skmdn._output_types import check_output_type, summarise
-from skmdn._predict_dist import predict_dist
+from skmdn._estimators.output_types import check_output_type, summarise
+from skmdn._estimators.unwrap import predict_dist
 from skmdn._sklearn import take_rows
 from skmdn._typing import Seed
 from skmdn.calibration._conformal import ConformalDistribution

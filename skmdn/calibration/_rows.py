@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from skmdn._holdout import count_units, hold_out_part
+from skmdn._fit.holdout import count_units, hold_out_part
 
 
 class Shares(NamedTuple):

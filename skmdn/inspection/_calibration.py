@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from skmdn._discrete import discrete_outputs, point_masses
 from skmdn._distribution.checks import check_open_unit
-from skmdn._predict_dist import predict_dist
+from skmdn._estimators.unwrap import predict_dist
+from skmdn._fit.discrete import discrete_outputs, point_masses
 from skmdn._typing import FloatArray
 from skmdn.inspection._inputs import one_output
 from skmdn.inspection._style import (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import check_probabilities
-from skmdn._predict_dist import predict_dist
+from skmdn._estimators.unwrap import predict_dist
 from skmdn.inspection._inputs import (
     columns,
     feature_name,

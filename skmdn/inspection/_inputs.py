@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
-from skmdn._predict_dist import predict_dist
+from skmdn._estimators.unwrap import predict_dist
 from skmdn.distribution import MixtureDistribution
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import check_probabilities
-from skmdn._predict_dist import predict_dist
+from skmdn._estimators.unwrap import predict_dist
 from skmdn.inspection._inputs import check_density, target_names
 from skmdn.inspection._shapes import pair_of_outputs, points_of
 from skmdn.inspection._style import (

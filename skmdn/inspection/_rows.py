@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skmdn._distribution.checks import check_open_unit
-from skmdn._predict_dist import predict_dist
+from skmdn._estimators.unwrap import predict_dist
 from skmdn.inspection._inputs import check_density, one_output, target_name
 from skmdn.inspection._shapes import bulk_limits, points_of
 from skmdn.inspection._style import (

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from skmdn._discrete import (
+from skmdn._fit.discrete import (
     discrete_message,
     discrete_outputs,
     point_masses,
     point_masses_message,
 )
-from skmdn._scaling import TargetScaling, weighted_std
-from skmdn._tail import n_tail_components
+from skmdn._fit.scaling import TargetScaling, weighted_std
+from skmdn._fit.tail import n_tail_components
 from skmdn.distribution import MixtureDistribution
 from skmdn.metrics._checks import check_rows, normalised_weight
 from skmdn.metrics._scores import log_likelihood_score

@@ -12,7 +12,7 @@ from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from skmdn._distribution.checks import check_open_unit, check_probabilities
-from skmdn._predict_dist import dist_blocks, predict_dist
+from skmdn._estimators.unwrap import dist_blocks, predict_dist
 from skmdn._sklearn import count_rows
 from skmdn.metrics._calibration import coverage_score
 from skmdn.metrics._checks import normalised_weight

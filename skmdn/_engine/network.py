@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The network: its start, named views of its flat parameters, and its outputs."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from skmdn._engine.activations import ACTIVATIONS
+from skmdn._engine.cpu.dense import Bins
+from skmdn._engine.cpu.epoch import Rows, make_raw_outputs
+from skmdn._engine.cpu.plan import (
+    BIAS,
+    BLOCK,
+    COLUMN,
+    N_IN,
+    N_OUT,
+    N_PAD,
+    OWN_BIAS,
+    OWN_WEIGHT,
+    ROW,
+    SHARED,
+    WEIGHT,
+    make_plan,
+)
+from skmdn._families.base import Family
+from skmdn._families.head import Head
+from skmdn._jit.memory import aligned
+
+_HEAD_GAIN = 0.1  # Small last weights: the network starts as the marginal mixture.
+
+
+class Network(NamedTuple):
+    """A perceptron with `n_estimators` members and a head of mixture parameters.
+
+    Parameters
+    ----------
+    n_features : int
+        Scaled inputs.
+    n_inputs : int
+        Columns of the input view, ``InputView.n_features_out``.
+    hidden_layer_sizes : tuple of int
+        May be empty: then the mixture is one of linear experts.
+    head : Head
+    family : Family
+    n_estimators : int
+    activation : str, a key of `ACTIVATIONS`
+    """
+
+    n_features: int
+    n_inputs: int
+    hidden_layer_sizes: tuple
+    head: Head
+    family: Family
+    n_estimators: int
+    activation: str
+
+    @property
+    def plan(self):
+        """Offsets of everything, see `skmdn._engine.cpu.plan`."""
+        return make_plan(*self[:4], self.n_estimators)
+
+    def initialise(self, head_bias, rng):
+        """Draw the start of training.
+
+        Weights are normal with variance 1 / fan-in (LeCun et al. 1998; twice that for
+        relu, He et al. 2015), biases uniform within 1 / sqrt(fan-in). Members differ
+        by random signs of the first layer's inputs, by their biases and their heads
+        (Gorishniy, Kotelnikov & Babenko 2025, section 3.3).
+
+        Parameters
+        ----------
+        head_bias : ndarray of shape (n_head,)
+        rng : numpy.random.RandomState
+
+        Returns
+        -------
+        params : ndarray of shape (n_params,), float32
+        """
+        plan = self.plan
+        params = aligned(plan.n_params, np.float32)
+        gain = np.sqrt(2.0) if self.activation == "relu" else 1.0
+        for i, layer in enumerate(plan.layers[:-1]):
+            n_in, n_out = layer[N_IN], layer[N_OUT]
+            offset = layer[SHARED] if plan.n_members > 1 else layer[WEIGHT]
+            weight = _matrix(params, offset, layer)
+            weight[:] = rng.standard_normal((n_out, n_in)) * (gain / np.sqrt(n_in))
+            for own, bias in self._own(params, plan, layer):
+                bias[:] = rng.uniform(-1, 1, n_out) / np.sqrt(n_in)
+                if own is not None:
+                    signs = rng.choice([-1.0, 1.0], n_in) if i == 0 else 1.0
+                    own[layer[ROW] : layer[ROW] + n_in] = signs
+                    own[layer[COLUMN] : layer[COLUMN] + n_out] = 1.0
+        head = plan.layers[-1]
+        n_in = head[N_IN]
+        for weight, bias in self._heads(params, plan):
+            weight[:] = rng.standard_normal(weight.shape) * (_HEAD_GAIN / np.sqrt(n_in))
+            bias[:] = head_bias
+        return params
+
+    def _own(self, params, plan, layer):
+        """Yield (a member's own part or None, its bias of a hidden layer)."""
+        for m in range(plan.n_members):
+            own, offset = None, layer[BIAS]
+            if plan.n_members > 1:
+                own = params[plan.shared_size + m * plan.own_size :]
+                offset = plan.shared_size + m * plan.own_size + layer[OWN_BIAS]
+            yield own, params[offset : offset + layer[N_OUT]]
+
+    def _heads(self, params, plan):
+        """Yield (weight, bias) of every member's head."""
+        layer = plan.layers[-1]
+        for m in range(plan.n_members):
+            start, weight, bias = 0, layer[WEIGHT], layer[BIAS]
+            if plan.n_members > 1:
+                start = plan.shared_size + m * plan.own_size
+                weight, bias = layer[OWN_WEIGHT], layer[OWN_BIAS]
+            first = start + bias
+            yield (
+                _matrix(params, start + weight, layer),
+                params[first : first + layer[N_OUT]],
+            )
+
+    def log_scale_biases(self, params):
+        """Yield the part of every member's last bias that the log-scales have."""
+        for _, bias in self._heads(params, self.plan):
+            yield bias[self.head.log_scale_rows]
+
+    def widened(self, params, log_factor):
+        """Copy of the parameters for scales that are ``exp(log_factor)`` times wider.
+
+        But for their lower bounds: then the factor is smaller.
+        """
+        params = aligned_copy(params, params.dtype)
+        for log_scales in self.log_scale_biases(params):
+            log_scales += log_factor
+        return params
+
+    def decay_mask(self):
+        """1 where weight decay applies: the weights, not biases nor scaling vectors."""
+        plan = self.plan
+        mask = aligned(plan.n_params, np.float32)
+        for layer in plan.layers[:-1]:
+            offset = layer[SHARED] if plan.n_members > 1 else layer[WEIGHT]
+            _matrix(mask, offset, layer)[:] = 1
+        for weight, _ in self._heads(mask, plan):
+            weight[:] = 1
+        return mask
+
+    def layers(self, params):
+        """Name the parts of the parameter vector; all are views of it.
+
+        Returns
+        -------
+        coefs : list of ndarray of shape (n_in, n_out)
+            Hidden layers (shared by the members), then the heads, one a member.
+        intercepts : list of ndarray of shape (n_out,)
+            Layer by layer, within a layer member by member.
+        """
+        plan = self.plan
+        coefs, intercepts = [], []
+        for layer in plan.layers[:-1]:
+            offset = layer[SHARED] if plan.n_members > 1 else layer[WEIGHT]
+            coefs.append(_matrix(params, offset, layer).T)
+            intercepts += [bias for _, bias in self._own(params, plan, layer)]
+        for weight, bias in self._heads(params, plan):
+            coefs.append(weight.T)
+            intercepts.append(bias)
+        return coefs, intercepts
+
+    def members(self, params):
+        """Plain parameter vectors of the members, one after the other (fold)."""
+        plan = self.plan
+        if plan.n_members == 1:
+            return params
+        plain = aligned(plan.n_members * plan.member_size, params.dtype)
+        for i, layer in enumerate(plan.layers[:-1]):
+            weight = _matrix(params, plan.layers[i, SHARED], layer)
+            for m, (own, bias) in enumerate(self._own(params, plan, layer)):
+                start = m * plan.member_size
+                row = own[layer[ROW] : layer[ROW] + layer[N_IN]]
+                column = own[layer[COLUMN] : layer[COLUMN] + layer[N_OUT]]
+                target = _matrix(plain, start + layer[WEIGHT], layer)
+                target[:] = weight * column[:, None] * row
+                first = start + layer[BIAS]
+                plain[first : first + layer[N_OUT]] = bias
+        head = plan.layers[-1]
+        for m, (weight, bias) in enumerate(self._heads(params, plan)):
+            start = m * plan.member_size
+            _matrix(plain, start + head[WEIGHT], head)[:] = weight
+            first = start + head[BIAS]
+            plain[first : first + head[N_OUT]] = bias
+        return plain
+
+    def raw_outputs(self, params, view, Xs, n_jobs=1):
+        """Head outputs in float64, the same bits for a row whatever its companions.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_params,)
+        view : InputView
+        Xs : ndarray of shape (n_samples, n_features), ``view.scale_inputs(X)``
+        n_jobs : int, default=1
+
+        Returns
+        -------
+        raw : ndarray of shape (n_estimators, n_head, n_samples)
+        """
+        plan, n = self.plan, len(Xs)
+        members = self.members(aligned_copy(params, np.float64))
+        rows = as_rows(Xs, np.zeros((n, plan.n_outputs)), np.ones(n), np.float64)
+        team = max(1, min(n_jobs, n))
+        workspace = aligned(team * plan.workspace_size, np.float64)
+        out = np.empty((plan.n_members, plan.n_head, n))
+        arguments = (plan, as_bins(view, np.float64), rows, members, workspace, out)
+        _run_threads(make_raw_outputs(ACTIVATIONS[self.activation]), team, arguments)
+        return out
+
+
+def _matrix(flat, offset, layer):
+    """View of a layer's weights without their padding, shape (n_out, n_in)."""
+    n_out, n_pad = layer[N_OUT], layer[N_PAD]
+    rows = flat[offset : offset + n_out * n_pad].reshape(n_out, n_pad)
+    return rows[:, : layer[N_IN]]
+
+
+def aligned_copy(values, dtype):
+    """Copy to memory that starts at a cache line."""
+    copy = aligned(values.size, dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
+
+
+def as_bins(view, dtype):
+    """Copy the arrays of the input view that kernels need, as `dtype`.
+
+    Copies, because kernels are compiled again for arrays that are not theirs to write
+    (from a mapped file).
+    """
+    kinds = (view.bin_slope, view.bin_intercept, view.bin_low, view.bin_high)
+    return Bins(
+        np.array(view.bin_feature, dtype=np.int64),
+        *(np.array(values, dtype=dtype) for values in kinds),
+    )
+
+
+def as_rows(X, Y, sample_weight, dtype):
+    """Copy data as `dtype`, with the dummy row that fills up blocks."""
+    tables = [
+        np.zeros((len(X) + 1, *values.shape[1:]), dtype=dtype)
+        for values in (X, Y, sample_weight)
+    ]
+    for table, values in zip(tables, (X, Y, sample_weight), strict=True):
+        table[:-1] = values
+    order = np.full(-(-len(X) // BLOCK) * BLOCK, len(X), dtype=np.int64)
+    order[: len(X)] = np.arange(len(X))
+    return Rows(*tables, order)
+
+
+def _run_threads(kernel, n_threads, arguments):
+    """Call ``kernel(thread, n_threads, *arguments)`` in all threads; wait for them."""
+    if n_threads == 1:
+        return kernel(0, 1, *arguments)
+    with ThreadPoolExecutor(n_threads) as executor:
+        calls = [
+            executor.submit(kernel, thread, n_threads, *arguments)
+            for thread in range(n_threads)
+        ]
+    return [call.result() for call in calls]

@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: BSD-3-Clause
-"""How the network runs: compiled kernels, and nothing of scikit-learn."""
