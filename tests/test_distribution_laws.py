@@ -357,6 +357,8 @@ def test_huge_components_without_weight_spoil_nothing():
 def test_moments_of_means_beyond_the_resolution_of_scales():
     same = MixtureDistribution([[0.1, 0.9]], [[1e17, 1e17]], [[1.0, 1.0]])
     np.testing.assert_array_equal(same.std(), 1)
+    same = MixtureDistribution([[0.1, 0.2, 0.7]], [[0.1] * 3], [[1e-100] * 3])
+    assert same.std()[0] == pytest.approx(1e-100, rel=1e-14)
     far = MixtureDistribution([[1 - 1e-300, 1e-300]], [[0, 1e200]], [[1, 1]])
     assert far.std()[0] == pytest.approx(1e50, rel=1e-12)
     assert far.skew()[0] == pytest.approx(1e150, rel=1e-12)
@@ -380,8 +382,8 @@ def test_random_hostile_mixtures():
     from hostile_mixtures import all_faults
 
     found = all_faults(30)
-    for kind in ("hdr", "modes", "mode"):
-        found.pop(kind, None)
+    # Its ends cannot be told from means whose scales are below their resolution.
+    found.pop("hdr", None)
     assert not found
 
 

@@ -107,8 +107,12 @@ class Summaries:
         return np.sum(d**4 + 6 * d**2 * s**2 + 3 * s**4, axis=1) - 3
 
     def _deviations(self):
-        """Means from the mean, as if it were not rounded."""
-        deviation = self.means - self.mean()[:, None]
+        """Means from the mean, as if it were not rounded.
+
+        Seen from the heaviest component: where all means are the same they are 0.
+        """
+        heaviest = np.argmax(self.weights, axis=1)
+        deviation = self.means - self.means[np.arange(len(self)), heaviest][:, None]
         return deviation - np.einsum("nk,nk...->n...", self.weights, deviation)[:, None]
 
     def _root_weights(self, order):
