@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 
-from skmdn import MDNRegressor
+from skmdn import MDNRegressor, MDNRegressorCV
 from skmdn._engine import training as _training
 from skmdn._fit.model import Model
 from skmdn._sklearn import HAS_CALLBACKS
@@ -54,8 +54,9 @@ def test_callback_sees_every_epoch(table):
     np.testing.assert_array_equal(predictions[best], mdn.predict(X))
 
 
-def test_a_callback_that_cannot_be_pickled_does_not_spoil_the_fitted_model(table):
-    mdn = MDNRegressor(callback=lambda *_: None, **QUICK)
+@pytest.mark.parametrize("kind", [MDNRegressor, MDNRegressorCV])
+def test_a_callback_that_cannot_be_pickled_does_not_spoil_the_fitted_model(kind, table):
+    mdn = kind(callback=lambda *_: None, **QUICK)
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(mdn)  # Elsewhere it would be fitted without: an error is better.
     loaded = pickle.loads(pickle.dumps(mdn.fit(*table)))

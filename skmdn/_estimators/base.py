@@ -14,6 +14,8 @@ from skmdn._distribution.checks import check_integer
 from skmdn._distribution.errstate import own_errstate
 from skmdn._distribution.sampling import new_seed
 from skmdn._estimators.output_types import check_output_type, summarise
+from skmdn._estimators.watch import without_unpicklable_callback
+from skmdn._fit.model import is_fitted
 from skmdn._fit.tail import with_tail
 from skmdn._sklearn import check_inputs, check_targets, check_weights
 from skmdn._typing import FloatArray, Seed
@@ -35,6 +37,10 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
 
         A prediction asks once: whoever fits again meanwhile, it is made from one fit.
         """
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return without_unpicklable_callback(state) if is_fitted(self) else state
 
     def predict(
         self,

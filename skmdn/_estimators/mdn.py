@@ -15,7 +15,7 @@ from skmdn._distribution.errstate import own_errstate, under
 from skmdn._engine.activations import ACTIVATIONS
 from skmdn._engine.training import averaging_weight, train
 from skmdn._estimators.base import DistributionRegressor
-from skmdn._estimators.watch import Watch, without_unpicklable_callback
+from skmdn._estimators.watch import Watch
 from skmdn._families import FAMILIES
 from skmdn._families.head import COVARIANCE_TYPES
 from skmdn._fit.discrete import warn_if_discrete
@@ -419,10 +419,6 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         fitted |= fitted_network(model, reached)
         self._store(fitted)
         return self
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        return without_unpicklable_callback(state) if is_fitted(self) else state
 
     @property
     def coefs_(self):
