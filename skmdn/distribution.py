@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Mixtures of Gaussians, one for every row: the answer of a mixture density network."""
+"""Mixtures, one for every row: the answer of a mixture density network."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -17,22 +17,26 @@ from skmdn._distribution.scores import Scores
 from skmdn._distribution.structure import Structure
 from skmdn._distribution.summaries import Summaries
 from skmdn._distribution.verbs import Verbs
+from skmdn._families import find_family
 
 
 @own_errstate(all="ignore")
 class MixtureDistribution(
     Densities, Regions, Summaries, Scores, Structure, Verbs, Sampling
 ):
-    r"""Mixtures of Gaussians, one for every row.
+    r"""Mixtures of Gaussians, or of another family, one for every row.
 
-    The density of row i is :math:`\sum_k w_{ik} \prod_d N(y_d; \mu_{ikd},
-    \sigma_{ikd}^2)`: several outputs are independent within a component, not within the
-    mixture.
+    The density of row i is :math:`\sum_k w_{ik} \prod_d f((y_d - \mu_{ikd}) /
+    \sigma_{ikd}) / \sigma_{ikd}` with the standard density f of the family: several
+    outputs are independent within a component, not within the mixture.
+
+    Of Gaussians, everything is closed form or exact to rounding, in float64, unless the
+    method says otherwise; of other families, what has no closed form is quadrature and
+    inversion, exact to 1e-10.
 
     Values are given to the methods as a number for all rows, one per row (n_rows,), or
     a grid (n_rows, m) or (1, m) for every row; the result has the shape (n_rows,) or
-    (n_rows, m). Everything is closed form or exact to rounding, in float64, unless the
-    method says otherwise.
+    (n_rows, m).
 
     Parameters
     ----------
@@ -40,9 +44,14 @@ class MixtureDistribution(
         Not negative; every row sums to 1 (within 1e-5, and is divided by its sum).
     means : array-like of shape (n_rows, n_components) or \
             (n_rows, n_components, n_outputs)
-        In units of the targets.
+        Locations of the components, in units of the targets.
     scales : array-like of the shape of `means`, or (n_rows, n_components, 1)
-        Standard deviations, positive. With a last axis of 1 the same for all outputs.
+        Scales of the components, positive: of Gaussians their standard deviations. With
+        a last axis of 1 the same for all outputs.
+    family : {"gaussian", "laplace", "logistic"}, default="gaussian"
+        What a component is. The standard densities are :math:`e^{-z^2/2} /
+        \sqrt{2\pi}`, :math:`e^{-|z|} / 2` and :math:`1 / (4 \cosh^2(z / 2))`, with
+        standard deviations of 1, :math:`\sqrt 2` and :math:`\pi / \sqrt 3`.
     output_names : list of str, default=None
         One for each output, all different.
 
@@ -54,6 +63,7 @@ class MixtureDistribution(
     scales : ndarray of the shape of `means`, or (n_rows, n_components, 1)
         Components of weight 0 have the mean and scale of the heaviest one of their row:
         whatever they were given, they have no influence.
+    family : str
     output_names : list of str or None
     n_components : int
     n_outputs : int
@@ -63,7 +73,7 @@ class MixtureDistribution(
     ValueError
         If the shapes do not fit, something is not finite, a weight is negative, weights
         do not sum to 1, a scale is not positive, or there are not as many different
-        names as outputs.
+        names as outputs, or there is no such family.
 
     See Also
     --------
@@ -95,13 +105,15 @@ class MixtureDistribution(
         means: ArrayLike,
         scales: ArrayLike,
         *,
+        family: str = "gaussian",
         output_names: Sequence[str] | None = None,
     ) -> None:
+        self.family = find_family(family).name
         self.weights, self.means, self.scales = check_mixture(weights, means, scales)
         self.output_names = check_output_names(output_names, self.n_outputs)
 
     @classmethod
-    def _of(cls, weights, means, scales, output_names=None):
+    def _of(cls, weights, means, scales, output_names=None, family="gaussian"):
         """Put arrays together that are valid already."""
         dist = object.__new__(cls)
         dist.weights = np.ascontiguousarray(weights)
@@ -109,6 +121,7 @@ class MixtureDistribution(
         dist.means = np.ascontiguousarray(means)
         dist.scales = np.ascontiguousarray(scales)
         dist.output_names = output_names
+        dist.family = family
         return dist
 
     def _replace(self, **parts):
@@ -142,9 +155,10 @@ class MixtureDistribution(
         )
 
     def __repr__(self):
+        family = "" if self.family == "gaussian" else f", family={self.family!r}"
         return (
             f"{type(self).__name__}(n_rows={len(self)}, "
-            f"n_components={self.n_components}, n_outputs={self.n_outputs})"
+            f"n_components={self.n_components}, n_outputs={self.n_outputs}{family})"
         )
 
     def to_frame(self) -> Any:

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Settings of all tests."""
 
+import importlib.util
 import os
+import re
+import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Without a deadline, because the first example may compile; derandomized, so that a
@@ -18,3 +23,20 @@ settings.load_profile("skmdn")
 
 # Before anything imports matplotlib: pictures are drawn without a screen.
 os.environ["MPLBACKEND"] = "Agg"
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory):
+    """The families of the package, and the one of CONTRIBUTING.rst."""
+    text = Path(__file__).parents[1].joinpath("CONTRIBUTING.rst").read_text("utf-8")
+    block = re.search(r"code-block:: python\n\n((?:    .*\n|\n)+)", text).group(1)
+    path = tmp_path_factory.mktemp("family") / "hypsecant.py"
+    path.write_text(re.sub(r"(?m)^    ", "", block), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("hypsecant", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hypsecant"] = module
+    spec.loader.exec_module(module)  # It registers the family.
+    from skmdn._families import FAMILIES
+
+    yield FAMILIES
+    del FAMILIES["hypsecant"], sys.modules["hypsecant"]

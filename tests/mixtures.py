@@ -2,20 +2,28 @@
 """Mixtures to test with."""
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 from skmdn import MixtureDistribution
+from skmdn._families import FAMILIES
 
 N, K = 7, 4
 
+# With the fixture `families`.
+each_family = pytest.mark.parametrize("name", [*FAMILIES, "hypsecant"])
 
-def random_mixture(seed, n=N, n_components=K, n_outputs=None, spread=0.5):
+
+def random_mixture(
+    seed, n=N, n_components=K, n_outputs=None, spread=0.5, family="gaussian"
+):
     rng = np.random.RandomState(seed)
     shape = (n, n_components) + (() if n_outputs is None else (n_outputs,))
     return MixtureDistribution(
         rng.dirichlet(np.ones(n_components), n),
         2 * rng.normal(size=shape),
         np.exp(spread * rng.normal(size=shape)),
+        family=family,
     )
 
 

@@ -11,10 +11,15 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import ellipe, gamma, hyp1f1, logsumexp
-from scipy.stats import laplace, logistic, norm
+from scipy.stats import hypsecant, laplace, logistic, norm
 
-# Families of components, by name.
-STANDARD = {"gaussian": norm, "laplace": laplace, "logistic": logistic}
+# Families of components, by name: of location 0 and scale 1.
+STANDARD = {
+    "gaussian": norm,
+    "laplace": laplace,
+    "logistic": logistic,
+    "hypsecant": hypsecant(scale=2 / math.pi),
+}
 
 # --- scaling --------------------------------------------------------------------------
 
@@ -106,33 +111,34 @@ def weighted_mean(values, weights):
     return total / math.fsum(weights)
 
 
-def mixture_cdf(weights, means, scales, y):
-    """P(Y <= y) of one mixture of normals."""
+def mixture_cdf(weights, means, scales, y, family="gaussian"):
+    """P(Y <= y) of one mixture."""
     parts = zip(weights, means, scales, strict=True)
-    return math.fsum(w * norm.cdf(y, m, s) for w, m, s in parts)
+    return math.fsum(w * STANDARD[family].cdf((y - m) / s) for w, m, s in parts)
 
 
-def mixture_quantile(weights, means, scales, q):
+def mixture_quantile(weights, means, scales, q, family="gaussian"):
     """The y with P(Y <= y) = q."""
-    low = min(norm.ppf(q, m, s) for m, s in zip(means, scales, strict=True))
-    high = max(norm.ppf(q, m, s) for m, s in zip(means, scales, strict=True))
+    z = STANDARD[family].ppf(q)
+    low = min(m + s * z for m, s in zip(means, scales, strict=True))
+    high = max(m + s * z for m, s in zip(means, scales, strict=True))
     if low == high:
         return low
     return brentq(
-        lambda y: mixture_cdf(weights, means, scales, y) - q,
+        lambda y: mixture_cdf(weights, means, scales, y, family) - q,
         low - 1e-9,
         high + 1e-9,
         xtol=1e-13,
     )
 
 
-def mixture_crps(weights, means, scales, y):
+def mixture_crps(weights, means, scales, y, family="gaussian"):
     """Integral of (F(t) - 1[y <= t])^2."""
     reach = 40 * max(scales)
     cuts = sorted([min(*means, y) - reach, *means, y, max(*means, y) + reach])
 
     def integrand(t):
-        return (mixture_cdf(weights, means, scales, t) - (t > y)) ** 2
+        return (mixture_cdf(weights, means, scales, t, family) - (t > y)) ** 2
 
     return math.fsum(
         quad(integrand, a, b, epsabs=1e-11, epsrel=1e-11, limit=200)[0]
@@ -175,33 +181,51 @@ def conformal_quantile(scores, level):
 # --- mixture distribution -------------------------------------------------------------
 
 
-def mixture_pdf(weights, means, scales, y):
+def mixture_pdf(weights, means, scales, y, family="gaussian"):
     """Density at one number."""
     parts = zip(weights, means, scales, strict=True)
-    return math.fsum(w * norm.pdf(y, m, s) for w, m, s in parts)
+    return math.fsum(w * STANDARD[family].pdf((y - m) / s) / s for w, m, s in parts)
 
 
-def joint_logpdf(weights, means, scales, y):
+def joint_logpdf(weights, means, scales, y, family="gaussian"):
     """Log-density at one point; means and scales (K, D)."""
-    terms = [
-        math.log(w) + sum(norm.logpdf(*value) for value in zip(y, m, s, strict=True))
-        for w, m, s in zip(weights, means, scales, strict=True)
-    ]
+    terms = []
+    for w, m, s in zip(weights, means, scales, strict=True):
+        log_f = STANDARD[family].logpdf((np.asarray(y) - m) / s) - np.log(s)
+        terms.append(math.log(w) + math.fsum(log_f))
     return logsumexp(terms)
 
 
-def mixture_expectation(weights, means, scales, func, breaks=()):
+def mixture_integral(parts, func):
+    """Integral of func over the line, in pieces between points that fit components.
+
+    parts is a list of (means, scales).
+    """
+    offsets = [-60, -20, -8, -2, 0, 2, 8, 20, 60]
+    edges = sorted(
+        m + s * z
+        for means, scales in parts
+        for m, s in zip(means, scales, strict=True)
+        for z in offsets
+    )
+    return math.fsum(
+        quad(func, a, b, epsabs=1e-13, epsrel=1e-11)[0]
+        for a, b in itertools.pairwise(edges)
+    )
+
+
+def mixture_expectation(weights, means, scales, func, breaks=(), family="gaussian"):
     """E[func(Y)], component by component, in pieces between given points."""
-    total = 0.0
+    total, reach = 0.0, 12.0 if family == "gaussian" else 60.0
     for w, m, s in zip(weights, means, scales, strict=True):
-        inner = [(b - m) / s for b in breaks if abs(b - m) < 12 * s]
-        edges = [-12.0, *sorted(inner), *np.arange(-10.0, 11.0, 2.0), 12.0]
+        inner = [(b - m) / s for b in breaks if abs(b - m) < reach * s]
+        edges = [-reach, *sorted(inner), *np.arange(-10.0, 11.0, 2.0), reach]
         edges.sort()
         for low, high in itertools.pairwise(edges):
             total += (
                 w
                 * quad(
-                    lambda z, m=m, s=s: func(m + s * z) * norm.pdf(z),
+                    lambda z, m=m, s=s: func(m + s * z) * STANDARD[family].pdf(z),
                     *(low, high),
                     epsabs=1e-14,
                     epsrel=1e-12,

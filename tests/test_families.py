@@ -1,43 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every family of components, through every generic test; and how to add one."""
 
-import importlib.util
 import math
-import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 from types import FunctionType
 
 import numba
 import numpy as np
 import pytest
+from mixtures import each_family
 from scipy.integrate import quad
 
 from skmdn._families import FAMILIES
 from skmdn._families.base import check_family
 from skmdn._families.numerical import Numerical
 
-SHIPPED = tuple(FAMILIES)
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "random_state": 0}
-
-
-@pytest.fixture(scope="module")
-def families(tmp_path_factory):
-    """The families of the package, and the one of CONTRIBUTING.rst."""
-    text = Path(__file__).parents[1].joinpath("CONTRIBUTING.rst").read_text("utf-8")
-    block = re.search(r"code-block:: python\n\n((?:    .*\n|\n)+)", text).group(1)
-    path = tmp_path_factory.mktemp("family") / "hypsecant.py"
-    path.write_text(re.sub(r"(?m)^    ", "", block), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("hypsecant", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["hypsecant"] = module
-    spec.loader.exec_module(module)  # It registers the family.
-    yield FAMILIES
-    del FAMILIES["hypsecant"], sys.modules["hypsecant"]
-
-
-each_family = pytest.mark.parametrize("name", [*SHIPPED, "hypsecant"])
 
 
 def logpdf(family, z):

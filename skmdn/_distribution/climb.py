@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from skmdn._distribution.ascent import modes_by_ascent
 from skmdn._distribution.kernels import climb
 
 
@@ -15,6 +16,8 @@ def modes_in_space(dist):
     densities, masses : list of ndarray of shape (n_modes,)
         The mass of a mode is the weight of the components whose means climb to it.
     """
+    if dist.family != "gaussian":
+        return modes_by_ascent(dist)
     weights, means, scales = dist._with_axis_of_outputs()
     n_components, n_outputs = means.shape[1:]
     n_paired = min(n_components, climb.N_PAIRED)

@@ -3,7 +3,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import (
@@ -200,8 +199,9 @@ class Densities:
         """Log-sum-exp of the tails; near 0 by the other tail, which rounds less."""
         total = np.full((len(self), values.shape[1]), -np.inf)
         for k in range(self.n_components):
-            z = sign * (values - self.means[:, k, None]) / self.scales[:, k, None]
-            term = np.log(self.weights[:, k, None]) + special.log_ndtr(z)
+            z = (values - self.means[:, k, None]) / self.scales[:, k, None]
+            tail = evaluate.standard_log_tail(self, z, sign)
+            term = np.log(self.weights[:, k, None]) + tail
             total = np.logaddexp(total, term)
         other = evaluate.cdf(self, values, -sign)
         return np.where(other < 0.5, np.log1p(-other), total)

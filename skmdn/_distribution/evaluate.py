@@ -1,15 +1,52 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Run the kernels over the rows of a distribution."""
+"""What the methods ask, once for Gaussians and once for any family.
+
+Gaussians have kernels, run here over the rows; see `general` for the others.
+"""
 
 import numpy as np
 from scipy import special
 
+from skmdn._distribution import general
 from skmdn._distribution.kernels import mixture, quantile
 from skmdn._distribution.kernels import pairs as ensemble
+from skmdn._distribution.standard import standard_of
 
 # With more components, pairs are not summed one by one.
 _MANY_COMPONENTS = 64
 _BLOCK = 1 << 16
+
+
+def is_gaussian(dist):
+    """Whether the kernels know the components."""
+    return dist.family == "gaussian"
+
+
+def is_symmetric(dist):
+    """Whether components are the same on both sides of their locations."""
+    return is_gaussian(dist) or standard_of(dist.family).is_symmetric
+
+
+def standard_moments(dist):
+    """Mean, standard deviation, skewness and excess kurtosis of the components."""
+    if is_gaussian(dist):
+        return 0.0, 1.0, 0.0, 0.0
+    return standard_of(dist.family).moments
+
+
+def component_means(dist):
+    """Means of the components, of the shape of their locations."""
+    if dist.family == "gaussian":
+        return dist.means
+    mean = standard_moments(dist)[0]
+    return dist.means + mean * dist.scales if mean else dist.means
+
+
+def component_stds(dist):
+    """Standard deviations of the components, of the shape of their scales."""
+    if dist.family == "gaussian":
+        return dist.scales
+    return dist.scales * standard_moments(dist)[1]
 
 
 def parameters(dist):
@@ -42,21 +79,36 @@ def at_values(kernel, dist, values, *arguments):
 
 def logpdf(dist, points):
     """Joint log-density at points (n or 1, m, D)."""
+    if not is_gaussian(dist):
+        return general.logpdf(dist, points)
     return at_values(mixture.logpdf, dist, points)
 
 
 def cdf(dist, values, sign=1.0):
     """P(Y <= y), or P(Y > y) if sign is -1, at values (n or 1, m)."""
+    if not is_gaussian(dist):
+        return general.cdf(dist, values, sign)
     return at_values(mixture.cdf, dist, values[:, :, None], sign)
+
+
+def standard_log_tail(dist, z, sign=1.0):
+    """Log of P(Z <= z), or of P(Z > z) if sign is -1, of the standard component."""
+    if is_gaussian(dist):
+        return special.log_ndtr(sign * z)
+    return standard_of(dist.family).log_tail(z, sign)
 
 
 def mean_distance(dist, values):
     """E|Y - y| at values (n or 1, m)."""
+    if not is_gaussian(dist):
+        return general.mean_distance(dist, values)
     return at_values(mixture.mean_distance, dist, values[:, :, None])
 
 
 def self_distance(dist):
     """E|Y - Y'| of every row."""
+    if not is_gaussian(dist):
+        return general.self_distance(dist)
     n_components = dist.n_components
     out = np.empty(len(dist))
     if n_components > _MANY_COMPONENTS:
@@ -70,6 +122,8 @@ def self_distance(dist):
 
 def ppf(dist, levels, upper=False):
     """Quantiles of levels (n or 1, m), counted from above if `upper`."""
+    if not is_gaussian(dist):
+        return general.ppf(dist, levels, upper)
     n, n_columns = len(dist), levels.shape[1]
     out = np.empty((n, n_columns))
     scratch = np.empty((quantile.scratch_rows(dist.n_components), quantile.LANES))

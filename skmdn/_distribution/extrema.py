@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from skmdn._distribution import kinks
 from skmdn._distribution.kernels import extrema as regions
 from skmdn._distribution.quadrature import row_blocks
 
@@ -29,6 +30,8 @@ def extrema_blocks(dist):
 
 def modes_on_line(dist):
     """Places, densities and masses of the modes of every row, as lists of arrays."""
+    if dist.family != "gaussian":
+        return kinks.modes_on_line(dist)
     locations, densities, masses = [], [], []
     for _, parameters, places, heights, counts in extrema_blocks(dist):
         numbers = (counts + 1) // 2
@@ -50,6 +53,8 @@ def modes_on_line(dist):
 
 def highest_modes(dist):
     """Place of the highest mode of every row."""
+    if dist.family != "gaussian":
+        return kinks.highest_modes(dist)
     highest = np.empty(len(dist))
     for rows, _, places, heights, counts in extrema_blocks(dist):
         outside = np.arange(heights.shape[1]) >= counts[:, None]
@@ -60,6 +65,8 @@ def highest_modes(dist):
 
 def highest_density_regions(dist, coverage):
     """Intervals (n_intervals, 2) of every row, as a list of arrays."""
+    if dist.family != "gaussian":
+        return kinks.highest_density_regions(dist, coverage)
     found = []
     for _, parameters, places, heights, counts in extrema_blocks(dist):
         weights, means, scales = parameters[:3]

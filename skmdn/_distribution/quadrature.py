@@ -3,7 +3,9 @@
 
 import numpy as np
 
+from skmdn._distribution.general import edges_of
 from skmdn._distribution.grid import dyadic_grid, grid_size
+from skmdn._distribution.standard import N_NODES, nodes_between, standard_of
 
 # Panels as wide as the scale of the narrowest component nearby: every density, and the
 # logarithm of every density, is then close to a polynomial.
@@ -13,7 +15,7 @@ _TOLERANCE, _MAX_HALVINGS = 1e-11, 60
 
 
 def line_edges(means, scales):
-    """Edges of panels for the whole line, fit to every row (n, K): (n, m)."""
+    """Edges of panels for the whole line, fit to Gaussians of every row (n, K)."""
     return dyadic_grid(means, scales, _SPACING, _REACH)
 
 
@@ -28,12 +30,15 @@ def line_nodes(means, scales):
     -------
     nodes, node_weights : ndarray of shape (n, m)
     """
-    edges = line_edges(means, scales)
-    x, w = np.polynomial.legendre.leggauss(_PANEL_NODES)
-    half = 0.5 * (edges[:, 1:, None] - edges[:, :-1, None])
-    nodes = edges[:, :-1, None] + half * (1 + x)
-    shape = (len(means), (edges.shape[1] - 1) * _PANEL_NODES)
-    return nodes.reshape(shape), (half * w).reshape(shape)
+    return nodes_between(line_edges(means, scales), _PANEL_NODES)
+
+
+def joint_edges(f, g):
+    """Edges of panels for the whole line, fit to every row of two distributions."""
+    if f.family == g.family == "gaussian":
+        means = np.concatenate([f.means, g.means], axis=1)
+        return line_edges(means, np.concatenate([f.scales, g.scales], axis=1))
+    return np.sort(np.concatenate([edges_of(f), edges_of(g)], axis=1), axis=1)
 
 
 def adaptive_integral(integrand, edges):
@@ -93,10 +98,22 @@ def line_size(n_components):
     return grid_size(n_components, _SPACING, _REACH) * _PANEL_NODES
 
 
-def hermite_nodes(n_nodes, n_outputs):
-    """Nodes (n_nodes**D, D) and weights of E[f(Z)], Z standard normal in R^D."""
-    x, w = np.polynomial.hermite_e.hermegauss(n_nodes)
-    w = w / w.sum()
+def component_rule(family, n_nodes, n_outputs, on_panels):
+    """Nodes and weights of E f(Z), Z of the standard component.
+
+    Other densities than the normal one fall so slowly that Gauss' rule puts most nodes
+    where there is little mass; unless asked for, it is taken where many are too many.
+    """
+    if family == "gaussian":
+        x, w = np.polynomial.hermite_e.hermegauss(n_nodes)
+        return x, w / w.sum()
+    if on_panels and n_outputs <= 2:
+        return standard_of(family).panel_rule({1: N_NODES, 2: 8}[n_outputs])
+    return standard_of(family).gauss_rule(n_nodes)
+
+
+def product_rule(x, w, n_outputs):
+    """Nodes (m**D, D) and weights of E f(Z) for D independent entries of Z."""
     grids = np.meshgrid(*[x] * n_outputs, indexing="ij")
     products = np.meshgrid(*[w] * n_outputs, indexing="ij")
     nodes = np.stack([grid.ravel() for grid in grids], axis=-1)

@@ -3,14 +3,21 @@
 
 import numpy as np
 
+from skmdn._distribution.evaluate import standard_moments
 from skmdn._distribution.kernels import reduction
 
 
-def merge_components(weights, means, scales, k):
-    """Reduce weights (n, K) and means, scales (n, K, D) to k components."""
-    weights, means, scales = weights.copy(), means.copy(), scales.copy(order="C")
+def merge_components(dist, k):
+    """Weights (n, k), locations and scales (n, k, D) of k components.
+
+    They are merged by their means and standard deviations, whatever the family.
+    """
+    mean, std, _, _ = standard_moments(dist)
+    weights, means, scales = dist._with_axis_of_outputs()
+    weights, means, scales = weights.copy(), means + mean * scales, scales * std
     n_components = weights.shape[1]
     cost = np.empty(n_components)
     links = np.empty((2, n_components), dtype=np.int64)
     reduction.reduce(weights, means, scales, k, cost, links)
-    return weights[:, :k], means[:, :k], scales[:, :k]
+    scales = scales[:, :k] / std
+    return weights[:, :k], means[:, :k] - scales * mean, scales

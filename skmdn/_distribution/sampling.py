@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import check_integer, check_positive, new_generator
+from skmdn._distribution.draws import draw_by_inversion
 from skmdn._distribution.kernels import sampling
 from skmdn._typing import FloatArray, Seed
 
@@ -94,11 +95,14 @@ class Sampling:
         draws : ndarray of shape (n_rows[, n_outputs], n_draws)
         """
         draws = np.empty((len(self), self.n_outputs, n_draws))
-        sampling.sample(
-            *(*evaluate.parameters(self), seed, first_row * n_draws, draws),
-            np.empty(self.n_components),
-            np.empty((1 + self.n_outputs, sampling.LANES)),
-        )
+        if evaluate.is_gaussian(self):
+            sampling.sample(
+                *(*evaluate.parameters(self), seed, first_row * n_draws, draws),
+                np.empty(self.n_components),
+                np.empty((1 + self.n_outputs, sampling.LANES)),
+            )
+        else:
+            draw_by_inversion(self, seed, first_row * n_draws, draws)
         return draws[:, 0] if self.means.ndim == 2 else draws
 
 

@@ -15,9 +15,10 @@ from skmdn._distribution.checks import (
     new_generator,
 )
 from skmdn._distribution.energy import distance_to_points, distance_within
+from skmdn._distribution.general import log_overlaps
 from skmdn._distribution.quadrature import (
     adaptive_integral,
-    line_edges,
+    joint_edges,
     line_size,
     row_blocks,
 )
@@ -75,7 +76,7 @@ class Scores:
         r"""Continuous ranked probability score, one output, in closed form.
 
         :math:`E|Y - y| - \frac12 E|Y - Y'| = \int (F(t) - 1[y \le t])^2 dt` [1]_. Of
-        hundreds of components :math:`E|Y - Y'|` is mostly an integral that the
+        hundreds of Gaussians :math:`E|Y - Y'|` is mostly an integral that the
         trapezoidal rule gives to 1e-12.
 
         Parameters
@@ -129,8 +130,9 @@ class Scores:
                 ([n_rows or 1], m, n_outputs)
             Targets, finite. For one output as for `crps`, which it equals.
         n_samples : int, default=None
-            None: quadrature, exact to 1e-9. Its time grows with the square of
-            `n_components`, 16 ms a row of 400; a number is the mean over so many draws.
+            None: quadrature, exact to 1e-9, of Gaussians only. Its time grows with the
+            square of `n_components`, 16 ms a row of 400; a number is the mean over so
+            many draws.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws.
 
@@ -143,7 +145,7 @@ class Scores:
         ------
         ValueError
             If `y` has another shape or is not finite, or `n_samples` is not an integer
-            of at least 2.
+            of at least 2, or None for another family than Gaussians.
 
         References
         ----------
@@ -161,6 +163,11 @@ class Scores:
             return self.crps(y)
         points, shape = check_points("y", y, len(self), self.n_outputs, finite=True)
         if n_samples is None:
+            if not evaluate.is_gaussian(self):
+                raise ValueError(
+                    "n_samples must be an integer for several outputs of the family "
+                    f"{self.family!r}: only Gaussians have a closed form."
+                )
             score = distance_to_points(self, points)
             return (score - 0.5 * distance_within(self)[:, None]).reshape(shape)
         n_samples = check_integer("n_samples", n_samples, 2)
@@ -219,6 +226,8 @@ class Scores:
 
     def _log_overlaps(self, i):
         """Log of w_j times the integral of f_i f_j, all components j of each row."""
+        if not evaluate.is_gaussian(self):
+            return log_overlaps(self, i)
         shape = (*self.weights.shape, -1)
         means, scales = self.means.reshape(shape), self.scales.reshape(shape)
         scale = np.hypot(scales, scales[:, i : i + 1])
@@ -284,8 +293,4 @@ def _divergence(f, g):
         log_ratio = log_f - g[rows].logpdf(nodes)
         return np.where(density > 0, density * log_ratio, 0.0)
 
-    edges = line_edges(
-        np.concatenate([f.means, g.means], axis=1),
-        np.concatenate([f.scales, g.scales], axis=1),
-    )
-    return adaptive_integral(integrand, edges)
+    return adaptive_integral(integrand, joint_edges(f, g))

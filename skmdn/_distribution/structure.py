@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from skmdn._distribution import evaluate
 from skmdn._distribution.checks import check_finite, check_integer, check_points
+from skmdn._distribution.general import log_terms
 from skmdn._distribution.names import find_outputs, is_one_output
 from skmdn._distribution.reduction import merge_components
 from skmdn._typing import FloatArray
@@ -50,6 +52,9 @@ class Structure:
         array([[0.5, 0.5]])
         """
         points, shape = check_points("y", y, len(self), self.n_outputs, finite=True)
+        if not evaluate.is_gaussian(self):
+            terms = log_terms(self, points)
+            return special.softmax(terms, axis=-1).reshape(*shape, self.n_components)
         joint = (*self.weights.shape, -1)
         terms = _log_terms(
             self.weights[:, None],
@@ -140,7 +145,8 @@ class Structure:
         The pair whose merging changes the distribution least, by an upper bound of the
         Kullback-Leibler divergence, is replaced by the Gaussian of the same mean and
         variances, until k are left [1]_. Mean and variance of every output stay exactly
-        as they were.
+        as they were. Components of another family are compared as if they were
+        Gaussians of their means and variances, and replaced by one of their own family.
 
         This makes the distribution small, not the model that predicted it, which takes
         as long and as much memory as before: a small model is an `MDNRegressor`, or an
@@ -176,11 +182,10 @@ class Structure:
         k = check_integer("k", k, 1)
         if k >= self.n_components:
             return self
-        weights, means, scales = self._with_axis_of_outputs()
-        weights, means, scales = merge_components(weights, means, scales, k)
+        weights, means, scales = merge_components(self, k)
         if self.n_outputs == 1:
             means, scales = means[..., 0], scales[..., 0]
-        return self._of(weights, means, scales, self.output_names)
+        return self._replace(weights=weights, means=means, scales=scales)
 
     def _of_outputs(self, weights, outputs):
         """Mixture over some outputs with other weights."""
@@ -192,7 +197,9 @@ class Structure:
             means, scales = means[..., 0], scales[..., 0]
         names = self.output_names
         names = None if names is None else [names[d] for d in outputs]
-        return self._of(weights, means, scales, names)
+        return self._replace(
+            weights=weights, means=means, scales=scales, output_names=names
+        )
 
 
 def _log_terms(weights, means, scales, y):

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skmdn._distribution import evaluate
 from skmdn._distribution.checks import SMALLEST_SCALE, check_finite, check_weights
 from skmdn._distribution.names import check_output_names
 
@@ -29,8 +30,8 @@ class Verbs:
         Parameters
         ----------
         parts : list of MixtureDistribution
-            Of as many outputs. Where one has fewer components than another, its last
-            one is repeated with weight 0.
+            Of as many outputs and of one family. Where one has fewer components than
+            another, its last one is repeated with weight 0.
 
         Returns
         -------
@@ -42,7 +43,7 @@ class Verbs:
         TypeError
             If a part is no MixtureDistribution.
         ValueError
-            If there is no part, or the numbers of outputs differ.
+            If there is no part, or the numbers of outputs or the families differ.
 
         Examples
         --------
@@ -63,7 +64,7 @@ class Verbs:
         Parameters
         ----------
         parts : list of MixtureDistribution
-            Of as many rows and outputs.
+            Of as many rows and outputs, and of one family.
         weights : array-like of shape (n_parts,)
             Not negative, with the sum 1 (within 1e-5, and divided by it).
 
@@ -78,8 +79,8 @@ class Verbs:
         TypeError
             If a part is no MixtureDistribution.
         ValueError
-            If there is no part, the numbers of rows or outputs differ, or the weights
-            are not as described.
+            If there is no part, the numbers of rows or outputs or the families differ,
+            or the weights are not as described.
 
         Examples
         --------
@@ -111,7 +112,7 @@ class Verbs:
         Parameters
         ----------
         parts : list of MixtureDistribution
-            Of as many rows; one output or several each.
+            Of as many rows and of one family; one output or several each.
 
         Returns
         -------
@@ -124,8 +125,9 @@ class Verbs:
         TypeError
             If a part is no MixtureDistribution.
         ValueError
-            If there is no part, the numbers of rows differ, two outputs have the same
-            name, or there would be more than 10 000 components: `reduce` the parts.
+            If there is no part, the numbers of rows or the families differ, two outputs
+            have the same name, or there would be more than 10 000 components: `reduce`
+            the parts.
 
         Examples
         --------
@@ -157,7 +159,9 @@ class Verbs:
         names = [part.output_names for part in parts]
         names = None if None in names else [name for part in names for name in part]
         names = check_output_names(names, sum(part.n_outputs for part in parts))
-        return cls._of(weights, *joint, names)
+        return parts[0]._replace(
+            weights=weights, means=joint[0], scales=joint[1], output_names=names
+        )
 
     def affine(self, scale: ArrayLike, shift: ArrayLike = 0.0) -> Self:
         """Distribution of ``scale * Y + shift``.
@@ -178,7 +182,8 @@ class Verbs:
         ------
         ValueError
             If a shape does not fit, something is not finite or a scale is 0, also in
-            the result (in float64).
+            the result (in float64), or a scale is negative and the family not
+            symmetric.
 
         Examples
         --------
@@ -195,6 +200,11 @@ class Verbs:
                     f"{name} must be a number or have the shape ({self.n_outputs},), "
                     f"one for each output; got {value.shape}."
                 )
+        if np.any(pair[0] < 0) and not evaluate.is_symmetric(self):
+            raise ValueError(
+                f"scale must be positive for the family {self.family!r}, which is not "
+                f"symmetric; got {scale!r}."
+            )
         with np.errstate(over="ignore", under="ignore"):
             means = self.means * pair[0] + pair[1]
             scales = self.scales * np.abs(pair[0])
@@ -250,6 +260,9 @@ class Verbs:
                 raise TypeError(
                     f"parts must be MixtureDistributions; got {type(part).__name__}."
                 )
+        families = sorted({part.family for part in parts})
+        if len(families) > 1:
+            raise ValueError(f"parts must be of one family; got {families}.")
         numbers = sorted({part.n_outputs for part in parts})
         if same_outputs and len(numbers) > 1:
             raise ValueError(f"parts must have as many outputs; got {numbers}.")
@@ -266,11 +279,11 @@ class Verbs:
         names = parts[0].output_names
         if any(part.output_names != names for part in parts):
             names = None
-        return cls._of(
-            np.concatenate(weights, axis=axis),
-            np.concatenate(means, axis=axis),
-            np.concatenate(scales, axis=axis),
-            names,
+        return parts[0]._replace(
+            weights=np.concatenate(weights, axis=axis),
+            means=np.concatenate(means, axis=axis),
+            scales=np.concatenate(scales, axis=axis),
+            output_names=names,
         )
 
 

@@ -14,6 +14,13 @@ def register(family):
     FAMILIES[check_family(family).name] = family
 
 
+def find_family(name):
+    """Return the family of a name."""
+    if not isinstance(name, str) or name not in FAMILIES:
+        raise ValueError(f"family must be one of {', '.join(FAMILIES)}; got {name!r}.")
+    return FAMILIES[name]
+
+
 register(GAUSSIAN)
 register(LAPLACE)
 register(LOGISTIC)

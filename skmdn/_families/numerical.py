@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from skmdn._families.roots import find_roots
+
 _DEGREE = 18
 # Within a panel the density falls by no more than exp(-10): what is far out in a tail
 # is then as precise, relative to itself, as the bulk.
@@ -23,7 +25,6 @@ _NARROWEST = 1e-3
 _EXACT, _ROUNDING = 1e-14, 4e-16  # of the panel's largest density; of its logarithm
 _LOWEST = -700.0  # log-densities beyond are zero
 _FARTHEST = 2.0**40
-_MAX_ITER = 200
 
 
 class Numerical:
@@ -60,7 +61,15 @@ class Numerical:
         for _ in range(3):
             below.append(_integrals(below[-1], half, from_left=True))
             above.append(_integrals(above[-1], half, from_left=False))
-        return panels, below, above
+        by_degree = [
+            [np.ascontiguousarray(t.T) for t in side] for side in (below, above)
+        ]
+        return panels, *by_degree
+
+    @property
+    def edges(self):
+        """Ends of the panels, as far as the density is above 0."""
+        return np.unique(self._tables[0])
 
     def _panels(self, sign):
         """Panels from 0 outwards, as pairs of distances."""
@@ -90,7 +99,11 @@ class Numerical:
         left, right = panels[which, 0], panels[which, 1]
         inside = np.clip(z, left, right)
         t = (2 * inside - left - right) / (right - left)
-        value = chebyshev.chebval(t, np.moveaxis(tables[which], -1, 0), tensor=False)
+        # Clenshaw's recurrence; a table of one degree stays in the cache.
+        value, before = np.zeros(z.shape), np.zeros(z.shape)
+        for degree in range(len(tables) - 1, 0, -1):
+            value, before = 2 * t * value - before + tables[degree][which], value
+        value = t * value - before + tables[0][which]
         return value, z - inside
 
     def pdf(self, z):
@@ -132,32 +145,28 @@ class Numerical:
 
     def ppf(self, q):
         """Quantiles: the inverse of `cdf`."""
-        return self._invert(self.cdf, np.asarray(q, dtype=float))
+        return self._invert(self.cdf, 1.0, q)
 
     def isf(self, q):
         """Quantiles counted from above: the inverse of `sf`."""
-        return self._invert(self.sf, np.asarray(q, dtype=float))
+        return -self._invert(lambda z: self.sf(-z), -1.0, q)
 
-    def _invert(self, tail, q):
-        """Bisection on the panels, then Newton steps on log tail within a bracket."""
-        panels, upper = self._tables[0], tail == self.sf
-        low = np.full(q.shape, panels[0, 0])
-        high = np.full(q.shape, panels[-1, 1])
-        z = np.zeros(q.shape)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for _ in range(_MAX_ITER):
-                value = tail(z)
-                too_far = (value > q) != upper
-                high, low = np.where(too_far, z, high), np.where(too_far, low, z)
-                slope = np.where(upper, -1.0, 1.0) * self.pdf(z) / value
-                step = z - np.log(value / q) / slope
-                inside = (step > low) & (step < high)
-                following = np.where(inside, step, 0.5 * low + 0.5 * high)
-                if np.all(np.abs(following - z) <= 4e-16 * np.abs(z)):
-                    break
-                z = following
-        ends = (np.inf, -np.inf) if upper else (-np.inf, np.inf)
-        return np.where(q == 0, ends[0], np.where(q == 1, ends[1], z))
+    def _invert(self, tail, sign, q):
+        """Inverse of an increasing tail: the panel, then Newton steps on its log."""
+        q = np.asarray(q, dtype=float)
+        level = q.ravel()
+        edges = np.sort(sign * self.edges)
+        right = np.clip(np.searchsorted(tail(edges), level), 1, len(edges) - 1)
+        low, high = edges[right - 1], edges[right]
+
+        def excess(z, which):
+            value = tail(z)
+            return np.log(value / level[which]), self.pdf(sign * z) / value
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = find_roots(excess, low, high, 0.5 * low + 0.5 * high)
+        z = np.where(level == 0, -np.inf, np.where(level == 1, np.inf, z))
+        return z.reshape(q.shape)
 
     def moment(self, order):
         """E[Z^order] about 0."""

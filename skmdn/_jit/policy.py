@@ -65,11 +65,12 @@ STAMP = (
 )
 
 
-def compiled(func):
+def compiled(func, *, cached=True):
     """Compile an entry point at its first call; cache it on disk where that works."""
     func.__qualname__ = f"{func.__qualname__}_{STAMP}"
     dispatcher = numba.njit(nogil=True, **_KERNEL)(func)
-    keep_on_disk(dispatcher)
+    if cached:
+        keep_on_disk(dispatcher)
     return dispatcher
 
 

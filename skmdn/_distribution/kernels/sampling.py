@@ -108,6 +108,13 @@ def _draw_numbers(seed, first, numbers):
 
 
 @compiled
+def fill_uniform(seed, first, out):
+    """Fill out (m,) with the numbers `first` and on of the stream of a seed."""
+    for i in range(out.size):
+        out[i] = uniform(seed, np.uint64(first + i))
+
+
+@compiled
 def sample(weights, means, scales, seed, before, out, cumulated, numbers):
     """Fill out (n, D, m) with m draws of every row; `before` others were drawn.
 
