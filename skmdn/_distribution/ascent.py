@@ -39,17 +39,41 @@ def _climb(dist, y, unit):
     """Climb from points (n, K, D) until no output moves."""
     n, n_starts, n_outputs = y.shape
     rows = np.repeat(np.arange(n), n_starts)
-    y = y.reshape(-1, n_outputs)
+    y, unit = y.reshape(-1, n_outputs), unit[rows]
     going = np.arange(len(y))
     for _ in range(_MAX_ITER):
-        before = y[going]
-        for d in range(n_outputs):
-            y[going, d] = _uphill(dist[rows[going]], y[going], d)
-        moved = np.abs(y[going] - before) / unit[rows[going]]
-        going = going[np.max(moved, axis=1, initial=0.0) > _CONVERGED]
+        line = dist[rows[going]]
+        start = y[going]
+        first = _sweep(line, start)
+        second = _sweep(line, first)
+        y[going] = _leap(line, start, first, second)
+        moved = np.max(np.abs(second - start) / unit[going], axis=1)
+        going = going[moved > _CONVERGED]
         if not len(going):
             break
     return y.reshape(n, n_starts, n_outputs)
+
+
+def _sweep(dist, y):
+    """Uphill along one output after the other, from points (m, D), a row each."""
+    y = y.copy()
+    for d in range(y.shape[1]):
+        y[:, d] = _uphill(dist, y, d)
+    return y
+
+
+def _leap(dist, start, first, second):
+    """Where steps that shrink at this rate lead in the end, if that is higher.
+
+    On ridges along no axis they shrink slowly (A. C. Aitken, 1926).
+    """
+    before, step = first - start, second - first
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = np.sum(before * step, axis=1) / np.sum(before**2, axis=1)
+    rate = np.where((rate > 0) & (rate < 1), rate, 0.0)
+    end = second + step * (rate / (1 - rate))[:, None]
+    higher = logpdf(dist, end[:, None]) > logpdf(dist, second[:, None])
+    return np.where(higher, end, second)
 
 
 def _uphill(dist, y, d):

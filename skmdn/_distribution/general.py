@@ -7,6 +7,7 @@ An element is one value asked of one row. Arrays of a block have the shape
 
 import numpy as np
 
+from skmdn._distribution.grid import distinct
 from skmdn._distribution.standard import nodes_between, standard_of
 from skmdn._families.roots import find_roots
 
@@ -145,15 +146,22 @@ def entropy(dist):
 
 
 def edges_of(dist, offsets=None):
-    """Ends of panels for the whole line of every row, increasing (n, m).
+    """Ends of panels for the whole line of every row, not decreasing (n, m).
 
-    Whatever the component, a panel lies within one of its own.
+    Every component asks for panels as wide as its own ones. Their ends are rounded to
+    multiples of a power of two, where those of many components coincide; locations are
+    kept, because there may be kinks.
     """
     offsets = standard_of(dist.family).edges if offsets is None else offsets
     # Points closer together than float64 numbers near the mean would all be the same.
-    scales = np.maximum(dist.scales, np.spacing(np.abs(dist.means)))
-    places = dist.means[..., None] + scales[..., None] * offsets
-    return np.sort(places.reshape(len(dist), -1), axis=1)
+    scales = np.maximum(dist.scales, np.spacing(np.abs(dist.means)))[..., None]
+    places = dist.means[..., None] + scales * offsets
+    gaps = np.diff(offsets)
+    gaps = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))
+    unit = 2.0 ** np.floor(np.log2(scales * gaps))
+    rounded = np.round(places / unit) * unit
+    rounded[..., offsets == 0] = places[..., offsets == 0]
+    return distinct(rounded.reshape(len(dist), -1))
 
 
 def ppf(dist, levels, upper=False):

@@ -29,11 +29,16 @@ def dyadic_grid(means, scales, spacing, reach):
     last = np.ceil((means + reach * scales) / unit)
     steps = np.arange(int((last - first).max()) + 1)
     places = np.minimum(first[:, :, None] + steps, last[:, :, None]) * unit[:, :, None]
-    places = np.sort(places.reshape(len(means), -1), axis=1)
+    return distinct(places.reshape(len(means), -1))
+
+
+def distinct(places):
+    """Increasing numbers of every row; rows with fewer repeat their last one."""
+    places = np.sort(places, axis=1)
     is_new = np.ones(places.shape, dtype=bool)
     is_new[:, 1:] = places[:, 1:] > places[:, :-1]
     number = np.cumsum(is_new, axis=1) - 1
-    points = np.repeat(places[:, -1:], number[:, -1].max() + 1, axis=1)
+    points = np.repeat(places[:, -1:], number[:, -1].max(initial=0) + 1, axis=1)
     rows, columns = np.nonzero(is_new)
     points[rows, number[rows, columns]] = places[rows, columns]
     return points

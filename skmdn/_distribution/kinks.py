@@ -2,8 +2,9 @@
 """Extrema and highest-density regions of one output, for densities with kinks.
 
 A component has one peak, at its location, where the density may have a kink. Between
-locations the density is smooth, and extrema are sign changes of its slope at points fit
-to every component, then bisected. Between extrema the density is monotone.
+locations the density is smooth, and the slope changes its sign at an extremum: between
+two of many points fit to every component, then narrowed down by Newton's method.
+Between extrema the density is monotone.
 """
 
 import numpy as np
@@ -13,8 +14,9 @@ from skmdn._distribution.quadrature import row_blocks
 from skmdn._families.roots import find_roots
 
 _PIECES = 4  # of a panel, at whose ends the slope is looked at
-_MAX_ITER = 60
-_NARROWING = 0.5 * (np.sqrt(5) - 1)  # of a golden section
+# Golden sections narrow two pieces down to 1e-6 of them.
+_SECTION, _N_SECTIONS = 0.5 * (np.sqrt(5) - 1), 30
+_DIFFERENCE = 1e-5  # of a bracket: what the slope's derivative is taken over
 
 
 def samples_of_row(dist):
@@ -38,7 +40,7 @@ def find_extrema(dist):
     if len(rows):
         samples.add(rows, _deepest(elements, rows, *at, sign), elements)
     rows, low, high, sign = samples.turns()
-    found = _bisect(elements, rows, low, high, sign)
+    found = _turning_points(elements, rows, low, high, sign)
     counts = np.bincount(rows, minlength=len(dist))
     places = np.zeros((len(dist), counts.max(initial=1)))
     number = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -109,31 +111,36 @@ class _Samples:
         return rows, low, self.x[rows, columns + 1], before[rows, columns]
 
 
+def _two_slopes(elements, rows, a, b):
+    """Slopes at two points of the same rows."""
+    slopes = elements.slope(np.tile(rows, 2), np.concatenate([a, b])[None])
+    return np.split(slopes, 2)
+
+
 def _deepest(elements, rows, low, high, sign):
     """Where the slope, of one sign at both ends, is closest to 0, or of another sign.
 
     J. Kiefer, "Sequential minimax search for a maximum", Proc. AMS 4, 1953.
     """
-    width = high - low
-    for _ in range(_MAX_ITER):
-        width = width * _NARROWING
+    for _ in range(_N_SECTIONS):
+        width = (high - low) * _SECTION
         a, b = high - width, low + width
-        f_a, f_b = (sign * elements.slope(rows, y[None]) for y in (a, b))
-        low, high = np.where(f_a < f_b, low, a), np.where(f_a < f_b, b, high)
-        if np.all((np.minimum(f_a, f_b) < 0) | ~(low < high)):
+        f_a, f_b = (sign * slope for slope in _two_slopes(elements, rows, a, b))
+        at, is_other = np.where(f_a < f_b, a, b), np.minimum(f_a, f_b) < 0
+        low = np.where(is_other, at, np.where(f_a < f_b, low, a))
+        high = np.where(is_other, at, np.where(f_a < f_b, b, high))
+        if np.all(is_other):
             break
-        stop = np.minimum(f_a, f_b) < 0
-        at = np.where(f_a < f_b, a, b)
-        low, high = np.where(stop, at, low), np.where(stop, at, high)
-        width = high - low
-    return np.where(f_a < f_b, a, b)
+    return at
 
 
-def _bisect(elements, rows, low, high, sign):
+def _turning_points(elements, rows, low, high, sign):
     """Where the slope turns from a sign to the other one."""
+    step = _DIFFERENCE * (high - low)
 
     def turned(y, which):
-        return -sign[which] * elements.slope(rows[which], y[None]), np.nan
+        at, beside = _two_slopes(elements, rows[which], y, y + step[which])
+        return -sign[which] * at, -sign[which] * (beside - at) / step[which]
 
     return find_roots(turned, low, high, low)
 
