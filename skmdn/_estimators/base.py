@@ -16,13 +16,14 @@ from skmdn._distribution.sampling import new_seed
 from skmdn._estimators.output_types import check_output_type, summarise
 from skmdn._estimators.watch import without_unpicklable_callback
 from skmdn._fit.model import is_fitted
-from skmdn._fit.tail import with_tail
+from skmdn._fit.tail import with_tail, with_tails
 from skmdn._sklearn import check_inputs, check_targets, check_weights
 from skmdn._typing import FloatArray, Seed
 from skmdn.distribution import MixtureDistribution
 
-# Numbers of components that are in memory at a time: some ten arrays of 4 MB.
-_COMPONENTS_AT_ONCE = 2**19
+# Numbers of components that are in memory at a time: some ten arrays of 4 MB. Small
+# networks take fewer: fresh memory is what most of their time would go to.
+_COMPONENTS_AT_ONCE, _ROWS_AT_ONCE = 2**19, 2**14
 
 
 @own_errstate(
@@ -116,20 +117,9 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = check_inputs(self, X)
-        arrays: list[FloatArray] = []
-        names = getattr(self, "output_names_", None)
-        for rows, part in self._distributions(X):
-            if rows == slice(0, len(X)):
-                return part._replace(output_names=names)
-            if not arrays:
-                parts = part.weights, part.means, part.scales
-                arrays = [np.empty((len(X), *a.shape[1:])) for a in parts]
-            for whole, a in zip(
-                arrays, (part.weights, part.means, part.scales), strict=True
-            ):
-                whole[rows] = a
-        weights, means, scales = arrays
-        return MixtureDistribution._of(weights, means, scales, output_names=names)
+        whole = with_tails(self._cores(X), len(X))
+        whole.output_names = getattr(self, "output_names_", None)
+        return whole
 
     def sample(
         self, X: ArrayLike, n_samples: int = 1, random_state: Seed = None
@@ -225,11 +215,16 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         distribution : MixtureDistribution
             At these rows.
         """
+        for rows, core in self._cores(X):
+            yield rows, with_tail(core)
+
+    def _cores(self, X):
+        """Distributions as `_distributions` yields them, without their tails."""
         mixture, n_jobs = self._mixture(), effective_n_jobs(self.n_jobs)
-        step = max(64, _COMPONENTS_AT_ONCE // mixture.size)
+        step = min(_ROWS_AT_ONCE, max(64, _COMPONENTS_AT_ONCE // mixture.size))
         for start in range(0, len(X), step):
             rows = slice(start, min(start + step, len(X)))
-            yield rows, with_tail(mixture.distribution(X[rows], n_jobs))
+            yield rows, mixture.distribution(X[rows], n_jobs)
 
     def _like_y(self, values):
         return values.reshape(len(values), -1) if self._y_ndim == 2 else values

@@ -9,7 +9,6 @@ exp(2 s) + min_scale^2, so that none is below the smallest one.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.cluster import kmeans_plusplus
 
 LOG_SCALE_MIN, LOG_SCALE_MAX = -12.0, 6.0  # of targets of scale 1: exp never overflows
@@ -79,10 +78,15 @@ class Head(NamedTuple):
         """
         M, _, n = raw.shape
         K, D, S = self
-        logits, locations, log_scales = np.split(raw, [K, K + K * D], axis=1)
-        weights = softmax(logits, axis=1) / M
-        log_scales = np.clip(log_scales, LOG_SCALE_MIN, LOG_SCALE_MAX)
-        scales = np.hypot(np.exp(log_scales).reshape(M, K, S, n), min_scale[:, None])
+        logits, locations = raw[:, :K], raw[:, K : K + K * D]
+        # In place: for many rows most of the time goes to memory that is new.
+        weights = logits - logits.max(axis=1, keepdims=True)
+        np.exp(weights, out=weights)
+        weights /= M * weights.sum(axis=1, keepdims=True)
+        scales = np.clip(raw[:, self.log_scale_rows], LOG_SCALE_MIN, LOG_SCALE_MAX)
+        np.exp(scales, out=scales)
+        scales = scales.reshape(M, K, S, n)
+        np.hypot(scales, min_scale[:, None], out=scales)
         return (
             weights.reshape(M * K, n).T,
             locations.reshape(M * K, D, n).transpose(2, 0, 1),

@@ -15,8 +15,6 @@ that are far cost a few nats less, but the kurtosis says nothing of the predicti
 
 import numpy as np
 
-from skmdn.distribution import MixtureDistribution
-
 # Number of components of the tail: the last ones of every predicted distribution.
 N_COMPONENTS = 6
 # Weight of them all together.
@@ -40,15 +38,43 @@ def with_tail(core):
     distribution : MixtureDistribution
         Of `N_COMPONENTS` more components, the last ones.
     """
-    n, n_outputs = len(core), core.n_outputs
-    mean, std = (a.reshape(n, 1, n_outputs) for a in (core.mean(), core.std()))
-    scales = np.minimum(_SCALES[:, None] * std, _LARGEST_SCALE)
-    means = np.broadcast_to(mean, scales.shape)
-    if core.means.ndim == 2:
-        means, scales = means[..., 0], scales[..., 0]
-    weights = np.broadcast_to(_WEIGHTS, (n, N_COMPONENTS))
-    tail = MixtureDistribution._of(weights, means, scales)
-    return MixtureDistribution.mix([core, tail], [1 - WEIGHT, WEIGHT])
+    return with_tails([(slice(None), core)], len(core))
+
+
+def with_tails(cores, n_rows):
+    """Put the distributions of parts of the rows together, each with its tail.
+
+    Everything is written once, to where it stays: for a few rows and for many, copies
+    would take as long as the rest of a prediction.
+
+    Parameters
+    ----------
+    cores : iterable of (slice, MixtureDistribution)
+        Rows, and the distribution at these; all rows once.
+    n_rows : int
+
+    Returns
+    -------
+    distribution : MixtureDistribution
+        Of `N_COMPONENTS` more components, the last ones.
+    """
+    arrays = None
+    for rows, core in cores:
+        n_own, joint = core.n_components, core.means.shape[2:]
+        if arrays is None:
+            shape = (n_rows, n_own + N_COMPONENTS)
+            arrays = [np.empty(shape), np.empty(shape + joint), np.empty(shape + joint)]
+            arrays[0][:, n_own:] = WEIGHT * _WEIGHTS
+        weights, means, scales = (a[rows] for a in arrays)
+        np.multiply(core.weights, 1 - WEIGHT, out=weights[:, :n_own])
+        means[:, :n_own], scales[:, :n_own] = core.means, core.scales
+        means[:, n_own:] = core.mean()[:, None]
+        tail = scales[:, n_own:]
+        factors = _SCALES.reshape(-1, *(1 for _ in joint))
+        np.multiply(core.std()[:, None], factors, out=tail)
+        np.minimum(tail, _LARGEST_SCALE, out=tail)
+    weights, means, scales = arrays
+    return core._replace(weights=weights, means=means, scales=scales)
 
 
 def n_tail_components(distribution):
