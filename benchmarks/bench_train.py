@@ -150,7 +150,7 @@ def check_loss(trainer):
     terms = log_weights - 0.5 * (squares + np.log(2 * np.pi * variance))
     expected = -np.logaddexp.reduce(terms, axis=1).mean()
     frozen = trainer.options._replace(learning_rate_init=1e-30)
-    loss = trainer.train(frozen).loss_curve[0]
+    loss = trainer.train(frozen).losses[0]
     assert abs(loss - expected) < 1e-4, (loss, expected)
 
 

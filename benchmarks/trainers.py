@@ -40,15 +40,15 @@ class Skmdn:
     """The engine alone: no input encoding, no validation rows, no weight decay."""
 
     def __init__(self, hidden, batch, *, n_jobs=1, n_estimators=1):
+        from skmdn._engine.job import Data, Options
         from skmdn._engine.network import Network
-        from skmdn._engine.training import Data, Options
         from skmdn._families import FAMILIES
         from skmdn._families.head import Head
-        from skmdn._fit.scaling import InputView
+        from skmdn._fit.inputs import InputEncoding
 
         X, y = (part.astype(float) for part in make_data())
         self.data = Data(X, y[:, None], np.ones(N))
-        self.view = InputView.fit(X, self.data.sample_weight, n_bins=0)
+        self.encoding = InputEncoding.fit(X, self.data.sample_weight, n_bins=0)
         self.options = Options(
             learning_rate_init=RATE,
             batch_size=batch,
@@ -56,8 +56,8 @@ class Skmdn:
             alpha=0.0,
             input_noise=0.0,
             min_scale=np.array([1e-3]),
-            n_jobs=n_jobs,
         )
+        self.n_jobs = n_jobs
         head, family = Head.of(N_COMPONENTS, 1, "diag"), FAMILIES["gaussian"]
         self.network = Network(
             *(N_INPUTS, N_INPUTS, (hidden, hidden), head, family, n_estimators, "tanh")
@@ -69,12 +69,14 @@ class Skmdn:
 
     def train(self, options, on_epoch=None):
         """Train from the start."""
-        from skmdn._engine.training import State, train
+        from skmdn._engine import get_engine
+        from skmdn._engine.job import Job, State
 
         state = State.start(self.params.copy())
-        rng = np.random.RandomState(0)
-        rows = (self.data, None, options, state, rng)
-        return train(self.network, self.view, *rows, on_epoch)
+        rows = (self.data, None, options, state, 0)
+        job = Job(self.network, self.encoding, *rows, on_epoch)
+        (trial,) = get_engine("cpu", self.n_jobs).run([job])
+        return trial
 
     def run(self, n_epochs, clock=time.process_time):
         """Seconds of every epoch; the buffers are made before the first."""

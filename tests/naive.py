@@ -102,6 +102,37 @@ def adam_step(params, gradient, m, v, t, rate, shrink):
     return params - step * m / np.sqrt(v + 1e-16) - shrink * params, m, v
 
 
+def mix32(x):
+    """The "lowbias32" hash of a 32-bit number (C. Wellons 2018)."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = ((x ^ (x >> shift)) * factor) % 2**32
+    return x ^ (x >> 16)
+
+
+def keyed_permutation(n, key):
+    """Six Feistel rounds on a rectangle of at least n cells; cells beyond walk on."""
+    n_lines = math.ceil(math.sqrt(n))
+    n_columns = math.ceil(n / n_lines)
+    keys = [mix32((key + (r + 1) * 0x9E3779B9) % 2**32) for r in range(6)]
+
+    def shift(other, key, length):
+        hashed = mix32((other * 0x846CA68B + key) % 2**32)
+        return (hashed // 2**16) * length // 2**16
+
+    order = []
+    for x in range(n):
+        while True:
+            i, j = divmod(x, n_columns)
+            for r in range(0, 6, 2):
+                i = (i + shift(j, keys[r], n_lines)) % n_lines
+                j = (j + shift(i, keys[r + 1], n_columns)) % n_columns
+            x = i * n_columns + j
+            if x < n:
+                break
+        order.append(x)
+    return order
+
+
 # --- metrics --------------------------------------------------------------------------
 
 

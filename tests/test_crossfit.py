@@ -15,7 +15,8 @@ from sklearn.model_selection import KFold
 
 from skmdn import MDNRegressor, MDNRegressorCV
 from skmdn._estimators import base as _predictor
-from skmdn._fit.crossfit import MergedRows, auto_splits
+from skmdn._fit.rows import MergedTable, Rows
+from skmdn._fit.splits import auto_splits
 from skmdn._sklearn import HAS_CALLBACKS, takes_weights
 from skmdn.datasets import make_heteroscedastic
 from skmdn.metrics import neg_crps_scorer
@@ -45,17 +46,17 @@ def grouped_table():
 
 def test_groups_make_group_folds():
     X, y, groups = grouped_table()
-    rows = MergedRows.of(X, y[:, None], np.ones(120), groups)
-    assert len(rows.X) == 24  # 10 equal pairs a group, also those of group 7
-    parts = auto_splits(rows, np.random.RandomState(0))
+    table = MergedTable.of(Rows.of(X, y[:, None], np.ones(120)), groups)
+    assert len(table.rows) == 24  # 10 equal pairs a group, also those of group 7
+    parts = auto_splits(table, np.random.RandomState(0))
     assert len(parts) == 5
-    held_out = [set(rows.groups[part[3]]) for _, part in parts]
+    held_out = [set(table.groups[part.numbers]) for _, part in parts]
     for (training, _), outside in zip(parts, held_out, strict=True):
-        assert not outside & set(rows.groups[training[3]])
+        assert not outside & set(table.groups[training.numbers])
     assert sorted(len(outside) for outside in held_out) == [2, 2, 2, 3, 3]
     assert set().union(*held_out) == set(range(12))
-    other = auto_splits(rows, np.random.RandomState(1))
-    assert [set(rows.groups[part[3]]) for _, part in other] != held_out
+    other = auto_splits(table, np.random.RandomState(1))
+    assert [set(table.groups[part.numbers]) for _, part in other] != held_out
 
 
 def test_groups_given_without_a_splitter_are_used():
@@ -75,12 +76,12 @@ def test_groups_of_many_rows_are_held_out_as_a_whole():
     groups = np.repeat(np.arange(50), np.arange(51, 151, 2))
     n = len(groups)
     X = np.arange(n, dtype=float)[:, None]
-    rows = MergedRows.of(X, X, np.ones(n), groups)
-    ((training, held_out),) = auto_splits(rows, np.random.RandomState(0))
-    outside = set(rows.groups[held_out[3]])
+    table = MergedTable.of(Rows.of(X, X, np.ones(n)), groups)
+    ((training, held_out),) = auto_splits(table, np.random.RandomState(0))
+    outside = set(table.groups[held_out.numbers])
     assert len(outside) > 1
-    assert not outside & set(rows.groups[training[3]])
-    assert 0.08 * n < len(held_out[0]) < 0.12 * n
+    assert not outside & set(table.groups[training.numbers])
+    assert 0.08 * n < len(held_out) < 0.12 * n
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, ShuffleSpl
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmdn import MDNRegressor, MDNRegressorCV
-from skmdn._fit.blend import clearly_best, stacking_weights
-from skmdn._fit.crossfit import Fold, splits, unshared
+from skmdn._fit.crossfit import Fold, unshared
 from skmdn._fit.holdout import count_units, hold_out_folds, hold_out_part
+from skmdn._fit.rows import Rows
+from skmdn._fit.splits import given_splits
+from skmdn._fit.stack import clearly_best, stacking_weights
 from skmdn._fit.tail import N_COMPONENTS as N_TAIL
 from skmdn._fit.tail import with_tail
 from skmdn.datasets import make_bimodal, make_heteroscedastic, make_interactions
@@ -100,19 +102,19 @@ def test_bins_follow_the_shape_of_the_function():
         assert mdn.n_bins_ == n_bins
         first, *others = mdn._mixture().folds
         np.testing.assert_allclose(np.sum(first.weights), 1)
-        kinds = [len(model.view.bin_feature) for model in first.models]
+        kinds = [len(model.encoding.bin_feature) for model in first.models]
         assert kinds == [8, 32]
         assert kinds[int(np.argmax(first.weights))] == 2 * n_bins
         for fold in others:
             assert fold.weights == [1.0]
-            assert len(fold.models[0].view.bin_feature) == 2 * n_bins
+            assert len(fold.models[0].encoding.bin_feature) == 2 * n_bins
 
 
 def test_bins_may_be_given(table):
     mdn = MDNRegressorCV(2, cv=2, n_bins=3, **SMALL).fit(*table)
     assert mdn.n_bins_ == 3
     for fold in mdn._mixture().folds:
-        assert [len(model.view.bin_feature) for model in fold.models] == [3]
+        assert [len(model.encoding.bin_feature) for model in fold.models] == [3]
 
 
 def test_stacking_weights_are_those_of_greatest_likelihood():
@@ -179,14 +181,14 @@ def test_splits_may_be_lists_or_masks(table):
     X, y = table
     weight = np.arange(150.0) % 5
     inside = np.arange(150) < 100
-    rows = (X, y[:, None], weight)
-    (as_masks,) = splits([(inside, ~inside)], rows, None)
+    rows = Rows.of(X, y[:, None], weight)
+    (as_masks,) = given_splits([(inside, ~inside)], rows, None)
     lists = (np.flatnonzero(part).tolist() for part in (inside, ~inside))
-    (as_lists,) = splits([tuple(lists)], rows, None)
+    (as_lists,) = given_splits([tuple(lists)], rows, None)
     for part, other in zip(as_masks, as_lists, strict=True):
-        for array, expected in zip(part, other, strict=True):
-            np.testing.assert_array_equal(array, expected)
-    assert as_masks[1][3].tolist() == [i for i in range(100, 150) if i % 5]
+        for name, expected in vars(other).items():
+            np.testing.assert_array_equal(vars(part)[name], expected)
+    assert as_masks.held_out.numbers.tolist() == [i for i in range(100, 150) if i % 5]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,8 @@ def linear_ensemble(table, n_estimators):
         z = np.random.RandomState(0).normal(size=len(table[0]))
         for fold in ensemble.folds:
             core = fold.distribution(table[0])
-            yield table[0], core.mean() + spread * core.std() * z, np.ones(len(z))
+            y = core.mean() + spread * core.std() * z
+            yield Rows.of(table[0], y[:, None], np.ones(len(z)))
 
     return ensemble._replace(temperature=1.0), held_out
 
@@ -233,7 +236,7 @@ def test_weights_on_components_of_no_use_are_sharpened_away(table):
     """Held-out rows that know only the heavier of two components, or both."""
     ensemble = MDNRegressorCV(2, n_bins=4, cv=2, **SMALL).fit(*table)._mixture()
     ensemble = ensemble._replace(temperature=1.0, linear_weight=0.0, sharpness=1.0)
-    blends = []
+    stacks = []
     for fold in ensemble.folds:
         (model,) = fold.models
         params = model.params.copy()
@@ -242,19 +245,19 @@ def test_weights_on_components_of_no_use_are_sharpened_away(table):
             coef[:] = 0.0
             # Logits, means and log-scales of two components: weights 0.9 and 0.1.
             intercept[:] = [np.log(9.0), 0.0, 0.0, 8.0, -1.0, -1.0]
-        blends.append(fold._replace(models=[model._replace(params=params)]))
-    ensemble = ensemble._replace(folds=blends)
+        stacks.append(fold._replace(models=[model._replace(params=params)]))
+    ensemble = ensemble._replace(folds=stacks)
     X, weight = table[0], np.ones(len(table[0]))
     found = {}
     for n_far in (0, 15):
         held_out = []
-        for fold in blends:
+        for fold in stacks:
             mixture = fold.distribution(X)
             chosen = np.where(np.arange(len(X)) < n_far, 1, 0)
             z = np.random.RandomState(0).normal(size=len(X))
             rows = np.arange(len(X))
             y = mixture.means[rows, chosen] + mixture.scales[rows, chosen] * z
-            held_out.append((X, y, weight))
+            held_out.append(Rows.of(X, y[:, None], weight))
         found[n_far] = ensemble.calibrated(held_out).sharpness
     assert found[0] > 2.5
     assert found[15] < 1.1
@@ -323,12 +326,12 @@ def test_unshared_rows_are_those_that_one_fold_has_seen_and_another_has_not(
     cv, expected
 ):
     X, y = make_heteroscedastic(100, random_state=0)
-    rows = (X, y[:, None], np.ones(100))
-    held_out = [part[1] for part in splits(cv, rows, None)]
-    folds = [Fold(None, None, part[:3], part[3]) for part in held_out]
-    sets = [set(part[3]) for part in held_out]
+    rows = Rows.of(X, y[:, None], np.ones(100))
+    held_out = [split.held_out for split in given_splits(cv, rows, None)]
+    folds = [Fold(None, None, part) for part in held_out]
+    sets = [set(part.numbers) for part in held_out]
     pairs = [len(others - own) / 100 for own in sets for others in sets]
-    assert unshared(folds, rows[2]) == pytest.approx(np.mean(pairs))
+    assert unshared(folds, rows.weight) == pytest.approx(np.mean(pairs))
     if expected is not None:
         assert np.mean(pairs) == pytest.approx(expected)
 
@@ -336,7 +339,8 @@ def test_unshared_rows_are_those_that_one_fold_has_seen_and_another_has_not(
 def test_one_hold_out_shares_its_rows_with_itself():
     """Also if it holds out a part of merged rows only."""
     weight = np.full(10, 4.0)
-    part = Fold(None, None, (None, None, np.ones(5)), np.arange(5))
+    held_out = Rows.of(np.zeros((5, 1)), np.zeros((5, 1)), np.ones(5))
+    part = Fold(None, None, held_out)
     assert unshared([part], weight) == 0.0
 
 
@@ -344,15 +348,16 @@ def test_temperature_of_the_fit_is_that_of_the_pooled_folds():
     X, y = make_interactions(300, random_state=0)
     folds = list(KFold(3, shuffle=True, random_state=0).split(X))
     mdn = MDNRegressorCV(4, cv=folds, **SMALL | {"max_iter": 60}).fit(X, y)
-    held_out = [(X[rows], y[rows], np.ones(len(rows))) for _, rows in folds]
+    table = Rows.of(X, y[:, None], np.ones(len(X)))
+    held_out = [table.take(rows) for _, rows in folds]
     ensemble = mdn._mixture()
     calibrated = ensemble.calibrated(held_out)
     assert calibrated.pooled(held_out, 2 / 9).temperature == mdn.temperature_
     assert mdn.temperature_ < 0.95 * calibrated.temperature
     # Out of fold it is the calibrated fold that counts, not its part in the mixture.
     logpdf = [
-        with_tail(calibrated.part(fold, held_out[fold][0])).logpdf(held_out[fold][1])
-        for fold in range(3)
+        with_tail(calibrated.part(fold, rows.X)).logpdf(rows.y)
+        for fold, rows in enumerate(held_out)
     ]
     rows = np.concatenate([rows for _, rows in folds])
     np.testing.assert_allclose(mdn.oof_logpdf_[rows], np.concatenate(logpdf))

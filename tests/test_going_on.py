@@ -128,10 +128,10 @@ def test_partial_fit_draws_new_batches(table):
 def test_partial_fit_freezes_scaling(table):
     X, y = table
     mdn = MDNRegressor(**QUICK).partial_fit(X, y)
-    view = copy.deepcopy(Model.of(mdn).view._asdict())
+    encoding = copy.deepcopy(Model.of(mdn).encoding._asdict())
     mdn.partial_fit(10 * X, 10 * y)
-    for name, array in view.items():
-        np.testing.assert_array_equal(getattr(Model.of(mdn).view, name), array)
+    for name, array in encoding.items():
+        np.testing.assert_array_equal(getattr(Model.of(mdn).encoding, name), array)
 
 
 def test_partial_fit_has_no_rows_to_hold_out(table):

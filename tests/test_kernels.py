@@ -143,20 +143,23 @@ import numpy as np
 from skmdn._families import FAMILIES
 from skmdn._families.head import Head
 from skmdn._engine.network import Network
-from skmdn._fit.scaling import InputView
-from skmdn._engine.training import Data, Options, State, train
+from skmdn._fit.inputs import InputEncoding
+from skmdn._engine.cpu.engine import Engine
+from skmdn._engine.job import Data, Job, Options, State
 
 rng = np.random.RandomState(0)
 X, Y, w = rng.normal(size=(9, 2)), rng.normal(size=(9, 1)), np.ones(9)
-view = InputView.fit(X, w, 2)
-Xs = view.scale_inputs(X)
+encoding = InputEncoding.fit(X, w, 2)
+Xs = encoding.scale_inputs(X)
 head = Head.of(2, 1, "diag")
-layout = (2, view.n_features_out, (3,), head, FAMILIES["gaussian"], 2, "silu")
+layout = (2, encoding.n_features_out, (3,), head, FAMILIES["gaussian"], 2, "silu")
 network = Network(*layout)
 state = State.start(network.initialise(head.initial_bias(Y, w, rng), rng))
 options = Options(0.01, 9, 2, 0.1, 0.0, np.array([1e-3]), widen=True)
-history = train(network, view, Data(Xs, Y, w), Data(Xs, Y, w), options, state, rng)
-print(*history.loss_curve, *history.validation_scores, *np.abs(state.params))
+data = Data(Xs, Y, w)
+job = Job(network, encoding, data, data, options, state, 0)
+(trial,) = Engine(1).run([job])
+print(*trial.losses, *trial.scores, *np.abs(state.params))
 """
 
 

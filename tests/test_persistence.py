@@ -43,18 +43,18 @@ def _put(part, name, index, value):
 # in segmentation faults, in memory errors or in predictions made from foreign memory.
 TAMPERINGS = {
     "bin_feature beyond the inputs": lambda s: _change(
-        s["input_view"], "bin_feature", lambda a: a + 10**7
+        s["input_encoding"], "bin_feature", lambda a: a + 10**7
     ),
     "bin_feature before the inputs": lambda s: _put(
-        s["input_view"], "bin_feature", 5, -(2**40)
+        s["input_encoding"], "bin_feature", 5, -(2**40)
     ),
     "bin_feature of one input too many": lambda s: _put(
-        s["input_view"], "bin_feature", -1, 3
+        s["input_encoding"], "bin_feature", -1, 3
     ),
     "bins tiled": lambda s: s.update(
-        input_view={
+        input_encoding={
             name: np.tile(a, 500 if name.startswith("bin_") else 1)
-            for name, a in s["input_view"].items()
+            for name, a in s["input_encoding"].items()
         }
     ),
     "huge layers": lambda s: s["architecture"].update(hidden_layer_sizes=(4000, 4000)),
@@ -88,17 +88,19 @@ TAMPERINGS = {
     "params that are a list": lambda s: _change(s, "params", lambda a: a.tolist()),
     "nan in params": lambda s: _put(s, "params", 3, np.nan),
     "inf in params": lambda s: _put(s, "params", -1, np.inf),
-    "center cut": lambda s: _change(s["input_view"], "center", lambda a: a[:1].copy()),
-    "scale of zero": lambda s: _put(s["input_view"], "scale", 0, 0.0),
-    "nan in slopes": lambda s: _put(s["input_view"], "bin_slope", 0, np.nan),
+    "center cut": lambda s: _change(
+        s["input_encoding"], "center", lambda a: a[:1].copy()
+    ),
+    "scale of zero": lambda s: _put(s["input_encoding"], "scale", 0, 0.0),
+    "nan in slopes": lambda s: _put(s["input_encoding"], "bin_slope", 0, np.nan),
     "bin_feature of int32": lambda s: _change(
-        s["input_view"], "bin_feature", lambda a: a.astype(np.int32)
+        s["input_encoding"], "bin_feature", lambda a: a.astype(np.int32)
     ),
     "bin_feature of objects": lambda s: _change(
-        s["input_view"], "bin_feature", lambda a: a.astype(object)
+        s["input_encoding"], "bin_feature", lambda a: a.astype(object)
     ),
     "a bin without a bound": lambda s: _change(
-        s["input_view"], "bin_high", lambda a: a[:-1].copy()
+        s["input_encoding"], "bin_high", lambda a: a[:-1].copy()
     ),
     "target center cut": lambda s: _change(
         s["target_scaling"], "center", lambda a: a[:1].copy()
@@ -107,9 +109,9 @@ TAMPERINGS = {
     "target scale of nan": lambda s: _put(s["target_scaling"], "scale", 1, np.nan),
     "negative min_scale": lambda s: _put(s, "min_scale", 0, -1.0),
     "min_scale cut": lambda s: _change(s, "min_scale", lambda a: a[:1].copy()),
-    "no view": lambda s: s.pop("input_view"),
-    "a view that is a list": lambda s: s.update(input_view=[]),
-    "a view without bins": lambda s: s["input_view"].pop("bin_low"),
+    "no view": lambda s: s.pop("input_encoding"),
+    "a view that is a list": lambda s: s.update(input_encoding=[]),
+    "a view without bins": lambda s: s["input_encoding"].pop("bin_low"),
 }
 each_tampering = pytest.mark.parametrize("tamper", TAMPERINGS.values(), ids=TAMPERINGS)
 

@@ -6,15 +6,15 @@ import pytest
 from test_training import Problem
 
 from skmdn import MDNRegressor
-from skmdn._engine import training as _training
 from skmdn._engine.activations import ACTIVATIONS
+from skmdn._engine.job import State
 from skmdn._engine.network import Network, aligned_copy
-from skmdn._engine.training import State
 from skmdn._families import FAMILIES
 from skmdn._families.head import COVARIANCE_TYPES, Head
 from skmdn._fit import auto as _auto
-from skmdn._fit.crossfit import MergedRows, auto_splits
 from skmdn._fit.job import hold_out
+from skmdn._fit.rows import MergedTable, Rows
+from skmdn._fit.splits import auto_splits
 
 
 @pytest.mark.parametrize("epoch", [0, 3, 9])
@@ -22,10 +22,9 @@ def test_rate_decay_and_noise_follow_the_cosine(epoch):
     problem = Problem(n=200)
     options = problem.options(max_iter=10, batch_size=100, alpha=0.3, input_noise=0.2)
     state = State.start(problem.params.copy())
-    fit = _training._Fit(
-        problem.network, problem.view, problem.data, None, options, state
-    )
-    step = fit.steps(epoch, 1.0, np.random.RandomState(0))
+    training, course = problem.run(options, state)
+    course.losses += [0.0] * epoch
+    step = training._steps(course.schedule())
     part = [0.5 * (1 + np.cos(np.pi * (epoch + s) / 10)) for s in (0.0, 0.5)]
     np.testing.assert_allclose(step.shrink, 0.01 * 0.3 * np.array(part), rtol=1e-5)
     np.testing.assert_allclose(step.noise, 0.2 * np.array(part), rtol=1e-5)
@@ -38,18 +37,15 @@ def test_rate_decay_and_noise_follow_the_cosine(epoch):
 
 def test_members_are_clipped_by_their_own_norms():
     problem = Problem(members=2, hidden=())
-    plan = problem.network.plan
+    n = problem.network.layout.member_size
     coefs, _ = problem.network.layers(problem.params)
     for coef, size in zip(coefs, (0.01, 100.0), strict=True):
         coef *= size
     state = State.start(aligned_copy(problem.params, np.float64))
-    fit = _training._Fit(
-        problem.network, problem.view, problem.data, None, problem.options(), state
-    )
-    fit.run_epoch(0, 1.0, np.random.RandomState(0))
-    norms = np.linalg.norm(
-        fit.buffers.gradients[: 2 * plan.member_size].reshape(2, -1), axis=1
-    )
+    training, course = problem.run(problem.options(), state)
+    training.epoch(course.schedule())
+    gradients = training.buffers.gradients[: 2 * n].reshape(2, -1)
+    norms = np.linalg.norm(gradients, axis=1)
     assert norms[1] > 10 * norms[0]
     moved = np.linalg.norm(state.m.reshape(2, -1), axis=1)
     np.testing.assert_allclose(moved, 0.1 * np.minimum(norms, 1.0), rtol=1e-9)
@@ -99,13 +95,14 @@ def test_what_auto_means(n, units, rate, batch, epochs, noise, held_out):
     assert _auto.input_noise(n, 8) == noise
     assert _auto.input_noise(n, 4) == 0.0
     assert _auto.n_iter_no_change(epochs) == epochs // 4
-    rows = (np.zeros((n, 1)), np.zeros((n, 1)), np.ones(n))
+    rows = Rows.of(np.zeros((n, 1)), np.zeros((n, 1)), np.ones(n))
     parts = hold_out(MDNRegressor(), rows, None, None, None, np.random.RandomState(0))
-    assert [len(part[0]) for part in parts] == [n - held_out, held_out]
+    assert [len(part) for part in parts] == [n - held_out, held_out]
 
 
 def test_a_cross_fit_of_many_rows_holds_out_a_tenth():
     nothing = np.zeros((4000, 1))
-    rows = MergedRows(nothing, nothing, np.ones(4000), None, np.arange(4000))
-    ((training, held_out),) = auto_splits(rows, np.random.RandomState(0))
-    assert (len(training[0]), len(held_out[0])) == (3600, 400)
+    rows = Rows.of(nothing, nothing, np.ones(4000))
+    table = MergedTable(rows, None, np.arange(4000))
+    ((training, held_out),) = auto_splits(table, np.random.RandomState(0))
+    assert (len(training), len(held_out)) == (3600, 400)

@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skmdn._engine import training as _training
+from skmdn._engine import streams
 from skmdn._engine.activations import ACTIVATIONS
-from skmdn._engine.cpu.team import new_stop
+from skmdn._engine.cpu import run
+from skmdn._engine.cpu.data import as_training_rows
+from skmdn._engine.cpu.engine import Engine
+from skmdn._engine.cpu.predict import raw_outputs
+from skmdn._engine.cpu.run import Run
+from skmdn._engine.job import Data, Job, Options, State
 from skmdn._engine.network import Network, aligned_copy
-from skmdn._engine.training import Data, Options, State, train
+from skmdn._engine.training import Course
 from skmdn._families import FAMILIES
 from skmdn._families.head import COVARIANCE_TYPES, Head
-from skmdn._fit.scaling import InputView
+from skmdn._fit.inputs import InputEncoding
 
 
 class Problem:
@@ -31,12 +36,12 @@ class Problem:
         X = rng.normal(size=(n, 2))
         self.weight = rng.uniform(0.2, 2.0, n)
         self.Y = rng.normal(size=(n, D)) + X[:, :1]
-        self.view = InputView.fit(X, self.weight, n_bins)
-        self.X = self.view.scale_inputs(X)
+        self.encoding = InputEncoding.fit(X, self.weight, n_bins)
+        self.X = self.encoding.scale_inputs(X)
         self.head = Head.of(K, D, kind)
         self.network = Network(
             2,
-            self.view.n_features_out,
+            self.encoding.n_features_out,
             hidden,
             self.head,
             FAMILIES[family],
@@ -57,7 +62,7 @@ class Problem:
 
     def layers(self, params):
         """Plain layers [(W, b), ...] of every member."""
-        plan, plain = self.network.plan, self.network.members(params)
+        plan, plain = self.network.layout, self.network.members(params)
         for m in range(plan.n_members):
             layers = []
             for layer in plan.layers:
@@ -69,7 +74,7 @@ class Problem:
 
     def logpdf(self, params, X=None):
         """Log-densities of the rows by the oracle, shape (n_members, n)."""
-        inputs = self.view.encode(self.X if X is None else X)
+        inputs = self.encoding.encode(self.X if X is None else X)
         return np.array(
             [
                 [
@@ -103,25 +108,36 @@ class Problem:
         }
         return Options(**defaults | changes)
 
+    def job(self, options, state, *, on_epoch=None, validated=False):
+        data = self.data
+        held_out = data if validated else None
+        return Job(
+            self.network, self.encoding, data, held_out, options, state, 0, on_epoch
+        )
+
+    def run(self, options, state, *, n_jobs=1, **kwargs):
+        """A training that has not begun, and its course."""
+        job = self.job(options, state, **kwargs)
+        course, rows = Course(job), as_training_rows(job.training, state.params.dtype)
+        return Run(job, course, rows, n_jobs), course
+
+    def train(self, options, state, *, n_jobs=1, **kwargs):
+        """Trial of a training by the engine."""
+        (trial,) = Engine(n_jobs).run([self.job(options, state, **kwargs)])
+        return trial
+
     def gradient(self, monkeypatch):
         """Gradient of the kernels in float64, by one full step of size 0."""
-        monkeypatch.setattr(_training, "_CLIP_NORM", np.inf)
+        monkeypatch.setattr(run, "_CLIP_NORM", np.inf)
         state = State.start(aligned_copy(self.params, np.float64))
-        fit = _training._Fit(
-            self.network,
-            self.view,
-            self.data,
-            None,
-            self.options(learning_rate_init=0.0),
-            state,
-        )
-        loss, finite = fit.run_epoch(0, 1.0, np.random.RandomState(0))
+        training, course = self.run(self.options(learning_rate_init=0.0), state)
+        loss, finite = training.epoch(course.schedule())
         assert finite
         members = self.network.n_estimators
         if members > 1:
-            return loss * members, fit.parameters.gradient
+            return loss * members, training.parameters.gradient
         # The first group's part holds the sum of all groups.
-        return loss, fit.buffers.gradients[: self.params.size]
+        return loss, training.buffers.gradients[: self.params.size]
 
 
 CASES = [
@@ -172,10 +188,7 @@ def test_one_step_is_adam_with_decay(members, monkeypatch):
     _, gradient = problem.gradient(monkeypatch)
     state = State.start(aligned_copy(problem.params, np.float64))
     options = problem.options(alpha=0.1, is_endless=True)
-    train(
-        problem.network, problem.view, problem.data, None, options, state,
-        np.random.RandomState(0),
-    )  # fmt: skip
+    problem.train(options, state)
     params, zero = problem.params.astype(np.float64), np.zeros(problem.params.size)
     shrink = 0.01 * 0.1 * problem.network.decay_mask()
     expected, m, v = naive.adam_step(params, gradient, zero, zero, 1, 0.01, shrink)
@@ -189,10 +202,7 @@ def test_gradient_norm_is_clipped():
     problem = Problem()
     problem.Y *= 1e3
     state = State.start(aligned_copy(problem.params, np.float64))
-    train(
-        problem.network, problem.view, problem.data, None, problem.options(), state,
-        np.random.RandomState(0),
-    )  # fmt: skip
+    problem.train(problem.options(), state)
     np.testing.assert_allclose(np.linalg.norm(state.m), 0.1, rtol=1e-9)
 
 
@@ -201,30 +211,27 @@ def test_float32_training_and_validation_follow_the_oracle(members):
     problem = Problem(members=members)
     state = State.start(problem.params.copy())
     options = problem.options(max_iter=5)
-    history = train(
-        problem.network, problem.view, problem.data, problem.data, options, state,
-        np.random.RandomState(0),
-    )  # fmt: skip
+    trial = problem.train(options, state, validated=True)
     start = problem.loss(problem.params.astype(float)) / members
-    np.testing.assert_allclose(history.loss_curve[0], start, rtol=1e-5)
-    assert history.loss_curve[-1] < history.loss_curve[0]
+    np.testing.assert_allclose(trial.losses[0], start, rtol=1e-5)
+    assert trial.losses[-1] < trial.losses[0]
     logpdf = problem.logpdf(state.params.astype(float))
     mixture = np.log(np.mean(np.exp(logpdf), axis=0))
     score = np.average(mixture, weights=problem.weight)
-    np.testing.assert_allclose(max(history.validation_scores), score, rtol=1e-5)
+    np.testing.assert_allclose(max(trial.scores), score, rtol=1e-5)
 
 
 def test_raw_outputs_do_not_depend_on_companions():
     problem = Problem(members=2)
-    network, view = problem.network, problem.view
-    raw = network.raw_outputs(problem.params, view, problem.X)
+    network, encoding = problem.network, problem.encoding
+    raw = raw_outputs(network, problem.params, encoding, problem.X)
     assert raw.dtype == np.float64
-    inputs = view.encode(problem.X)
+    inputs = encoding.encode(problem.X)
     for m, layers in enumerate(problem.layers(problem.params.astype(float))):
         for i, x in enumerate(inputs):
             expected = naive.head_outputs(x, layers, "tanh")
             np.testing.assert_allclose(raw[m, :, i], expected, rtol=1e-12, atol=1e-13)
-    few = network.raw_outputs(problem.params, view, problem.X[5:7], n_jobs=2)
+    few = raw_outputs(network, problem.params, encoding, problem.X[5:7], n_jobs=2)
     np.testing.assert_array_equal(few, raw[:, :, 5:7])
 
 
@@ -234,17 +241,12 @@ def test_same_bits_for_every_team(members):
     results = []
     for n_jobs in (1, 2, 3):
         state = State.start(problem.params.copy())
-        options = problem.options(
-            max_iter=3, batch_size=256, n_jobs=n_jobs, input_noise=0.1
-        )
-        history = train(
-            problem.network, problem.view, problem.data, problem.data, options, state,
-            np.random.RandomState(0),
-        )  # fmt: skip
-        results.append((state.params, history))
-    for params, history in results[1:]:
+        options = problem.options(max_iter=3, batch_size=256, input_noise=0.1)
+        trial = problem.train(options, state, validated=True, n_jobs=n_jobs)
+        results.append((state.params, trial[1:]))
+    for params, trial in results[1:]:
         np.testing.assert_array_equal(params, results[0][0])
-        assert history == results[0][1]
+        assert trial == results[0][1]
 
 
 def test_noise_has_the_standard_deviation_asked_for():
@@ -264,14 +266,16 @@ def test_early_stopping_restores_the_best_epoch():
     seen = []
     state = State.start(problem.params.copy())
     options = problem.options(max_iter=40, learning_rate_init=0.1, n_iter_no_change=5)
-    history = train(
-        problem.network, problem.view, problem.data, problem.data, options, state,
-        np.random.RandomState(0), lambda epoch: seen.append(epoch.params.copy()),
-    )  # fmt: skip
-    best = int(np.argmax(history.validation_scores))
-    assert history.best_epoch == best + 1
+    trial = problem.train(
+        options,
+        state,
+        on_epoch=lambda epoch: seen.append(epoch.params.copy()),
+        validated=True,
+    )
+    best = int(np.argmax(trial.scores))
+    assert trial.best_epoch == best + 1
     np.testing.assert_array_equal(state.params, seen[best])
-    assert len(history.loss_curve) in (best + 1 + 5, 40)
+    assert len(trial.losses) in (best + 1 + 5, 40)
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -286,13 +290,10 @@ def test_scales_widen_to_what_held_out_rows_ask_for(too_wide, kind, members):
 
     def widened(n_jobs=1):
         state = State.start(problem.params.copy())
-        history = train(
-            problem.network, problem.view, problem.data, problem.data,
-            options._replace(n_jobs=n_jobs), state, np.random.RandomState(0),
-        )  # fmt: skip
-        return state.params, history
+        trial = problem.train(options, state, validated=True, n_jobs=n_jobs)
+        return state.params, trial
 
-    params, history = widened()
+    params, trial = widened()
     np.testing.assert_array_equal(widened(n_jobs=3)[0], params)
     change = problem.network.log_scale_biases(params - problem.params)
     factors = np.exp(np.concatenate(list(change)))
@@ -309,7 +310,7 @@ def test_scales_widen_to_what_held_out_rows_ask_for(too_wide, kind, members):
         logpdf = np.logaddexp.reduce(problem.logpdf(other), axis=0) - np.log(members)
         return naive.weighted_mean(logpdf, problem.weight)
 
-    assert history.best_score == pytest.approx(score(np.log(factors[0])), abs=1e-4)
+    assert trial.best_score == pytest.approx(score(np.log(factors[0])), abs=1e-4)
     if too_wide:
         assert factors[0] == pytest.approx(for_new_rows)
         return
@@ -324,12 +325,10 @@ def test_scales_widen_to_what_held_out_rows_ask_for(too_wide, kind, members):
 def test_a_true_answer_stops():
     problem = Problem()
     state = State.start(problem.params.copy())
-    history = train(
-        problem.network, problem.view, problem.data, None,
-        problem.options(max_iter=50), state, np.random.RandomState(0),
-        lambda epoch: epoch.epoch == 3,
-    )  # fmt: skip
-    assert len(history.loss_curve) == 3
+    trial = problem.train(
+        problem.options(max_iter=50), state, on_epoch=lambda epoch: epoch.epoch == 3
+    )
+    assert len(trial.losses) == 3
 
 
 @pytest.mark.skipif(
@@ -348,15 +347,16 @@ def test_interrupt_keeps_the_best_parameters():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.warns(ConvergenceWarning, match="interrupted"):
-            history = train(
-                problem.network, problem.view, problem.data, problem.data,
-                problem.options(max_iter=50, keep_interrupted=True), state,
-                np.random.RandomState(0), interrupt,
-            )  # fmt: skip
+            trial = problem.train(
+                problem.options(max_iter=50, keep_interrupted=True),
+                state,
+                on_epoch=interrupt,
+                validated=True,
+            )
     finally:
         signal.signal(signal.SIGINT, before)
-    assert history.interrupted
-    assert len(history.loss_curve) == 4
+    assert trial.interrupted
+    assert len(trial.losses) == 4
     assert np.isfinite(state.params).all()
 
 
@@ -365,12 +365,9 @@ def test_interrupt_keeps_the_best_parameters():
 def test_a_team_ends_when_one_of_it_is_interrupted(who, members):
     """The other one waits at a barrier for ever otherwise."""
     problem, before = Problem(n=200, members=members), threading.active_count()
-    options = problem.options(max_iter=3, n_jobs=2)
-    state = State.start(problem.params.copy())
-    fit = _training._Fit(
-        problem.network, problem.view, problem.data, problem.data, options, state
-    )
-    kernel, rng = fit.train_epoch, np.random.RandomState(0)
+    options, state = problem.options(max_iter=3), State.start(problem.params.copy())
+    training, course = problem.run(options, state, validated=True, n_jobs=2)
+    kernel = training._train_epoch
 
     def interrupted(thread, *arguments):
         if thread == who:
@@ -378,11 +375,11 @@ def test_a_team_ends_when_one_of_it_is_interrupted(who, members):
         return kernel(thread, *arguments)
 
     def run():
-        with fit.team:
-            fit.run_epoch(0, 1.0, rng)
-            fit.train_epoch = interrupted
+        with training.team:
+            training.epoch(course.schedule())
+            training._train_epoch = interrupted
             with pytest.raises(KeyboardInterrupt):
-                fit.run_epoch(1, 1.0, rng)
+                training.epoch(course.schedule())
             raise KeyboardInterrupt
 
     def guarded():
@@ -398,44 +395,40 @@ def test_a_team_ends_when_one_of_it_is_interrupted(who, members):
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_shared_cell_stops_trainings_in_other_threads(n_jobs):
-    problem, stop = Problem(n=200), new_stop()
+@pytest.mark.parametrize("n_jobs", [2, 4])
+def test_whoever_asks_for_no_more_ends_all_trainings(n_jobs):
+    problem, ended = Problem(n=200), threading.Event()
     epochs = []
 
     def on_epoch(epoch):
-        epochs.append(epoch)
-        stop[0] = 1
+        epochs.append(epoch.epoch)
+        ended.wait(0.001)
 
-    def work():
+    before, jobs = threading.active_count(), []
+    for max_iter, callback in ((1, None), (10_000, on_epoch)):
         state = State.start(problem.params.copy())
-        with pytest.raises(KeyboardInterrupt):
-            train(
-                problem.network, problem.view, problem.data, problem.data,
-                problem.options(max_iter=50, n_jobs=n_jobs), state,
-                np.random.RandomState(0), on_epoch, stop,
-            )  # fmt: skip
-        epochs.append("ended")
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert len(epochs) == 2
-    assert epochs[-1] == "ended"
+        options = problem.options(max_iter=max_iter)
+        jobs.append(problem.job(options, state, on_epoch=callback, validated=True))
+    trials = Engine(n_jobs).run(jobs)
+    assert len(next(trials).losses) == 1
+    trials.close()
+    assert threading.active_count() == before
+    assert len(epochs) < 10_000
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_long_epochs_run_apart_with_the_same_bits(n_jobs, monkeypatch):
     problem, threads, states = Problem(n=200), [], []
     for apart in (False, True):
-        monkeypatch.setattr(_training, "_LONG", 0.0 if apart else np.inf)
+        monkeypatch.setattr(run, "_LONG", 0.0 if apart else np.inf)
         states.append(State.start(problem.params.copy()))
-        train(
-            problem.network, problem.view, problem.data, problem.data,
-            problem.options(max_iter=2, n_jobs=n_jobs), states[-1],
-            np.random.RandomState(0),
-            lambda epoch: threads.append(threading.active_count()),
-        )  # fmt: skip
+        problem.train(
+            problem.options(max_iter=2),
+            states[-1],
+            on_epoch=lambda epoch: threads.append(threading.active_count()),
+            validated=True,
+            n_jobs=n_jobs,
+        )
     np.testing.assert_array_equal(states[0].params, states[1].params)
     assert threads[-1] == threads[0] + 1
 
@@ -449,42 +442,36 @@ def test_non_finite_loss_rolls_back():
         if epoch.epoch == 1:
             state.params[:] = np.nan
 
-    history = train(
-        problem.network, problem.view, problem.data, problem.data,
-        problem.options(max_iter=6), state, np.random.RandomState(0), spoil,
-    )  # fmt: skip
-    assert len(history.loss_curve) == 6
+    trial = problem.train(
+        problem.options(max_iter=6), state, on_epoch=spoil, validated=True
+    )
+    assert len(trial.losses) == 6
     assert np.isfinite(state.params).all()
     assert not np.array_equal(before, state.params)
-    assert np.isfinite(history.validation_scores[-1])
+    assert np.isfinite(trial.scores[-1])
 
 
 def test_a_rolled_back_epoch_lends_its_score_to_nobody(monkeypatch):
-    problem, run_epoch = Problem(n=60), _training._Fit.run_epoch
+    problem, run_epoch = Problem(n=60), Run.epoch
 
-    def spoilt(fit, epoch, *arguments):
-        loss, finite = run_epoch(fit, epoch, *arguments)
-        return loss, finite and epoch != 7
+    def spoilt(training, schedule):
+        loss, finite = run_epoch(training, schedule)
+        return loss, finite and schedule.key != streams.epoch_key(0, 7)
 
-    monkeypatch.setattr(_training._Fit, "run_epoch", spoilt)
+    monkeypatch.setattr(Run, "epoch", spoilt)
     state = State.start(problem.params.copy())
-    history = train(
-        problem.network, problem.view, problem.data, problem.data,
-        problem.options(max_iter=8), state, np.random.RandomState(0),
-    )  # fmt: skip
+    trial = problem.train(problem.options(max_iter=8), state, validated=True)
     # Every epoch is better than the one before; the last is not kept.
-    assert history.best_epoch == 7
+    assert trial.best_epoch == 7
     score = -problem.loss(state.params.astype(float))
-    assert history.best_score == pytest.approx(score, abs=1e-5)
+    assert trial.best_score == pytest.approx(score, abs=1e-5)
 
 
 def test_the_start_is_a_candidate():
     problem = Problem(n=60)
     state = State.start(problem.params.copy())
-    history = train(
-        problem.network, problem.view, problem.data, problem.data,
-        problem.options(max_iter=1, learning_rate_init=3.0), state,
-        np.random.RandomState(0),
-    )  # fmt: skip
-    assert history.best_epoch == 0
+    trial = problem.train(
+        problem.options(max_iter=1, learning_rate_init=3.0), state, validated=True
+    )
+    assert trial.best_epoch == 0
     np.testing.assert_array_equal(state.params, problem.params)

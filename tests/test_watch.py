@@ -14,7 +14,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 
 from skmdn import MDNRegressor, MDNRegressorCV
-from skmdn._engine import training as _training
+from skmdn._engine.cpu.run import Run
 from skmdn._fit.model import Model
 from skmdn._sklearn import HAS_CALLBACKS
 
@@ -110,7 +110,7 @@ def test_interrupt_before_the_first_epoch_leaves_the_earlier_fit(
     fitted, table, monkeypatch
 ):
     mdn, state = copy.deepcopy(fitted), pickle.dumps(vars(fitted))
-    monkeypatch.setattr(_training._Fit, "run_epoch", interrupt)
+    monkeypatch.setattr(Run, "epoch", interrupt)
     with pytest.raises(KeyboardInterrupt):
         mdn.fit(*table)
     assert pickle.dumps(vars(mdn)) == state

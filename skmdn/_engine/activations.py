@@ -5,7 +5,7 @@ A new activation is one function and one entry of `ACTIVATIONS`.
 """
 
 from skmdn._jit.policy import loop_helper
-from skmdn._jit.vector import sigmoid, tanh, wide_vectors
+from skmdn._jit.vector import sigmoid, tanh
 
 
 @loop_helper
@@ -54,11 +54,3 @@ ACTIVATIONS = {
     "silu": silu,
     "gelu": gelu,
 }
-
-
-@loop_helper
-def activate(activation, z, n, out):
-    """out := value at z, z := slope at z, for the first n elements."""
-    wide_vectors()
-    for i in range(n):
-        out[i], z[i] = activation(z[i])

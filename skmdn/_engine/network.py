@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The network: its start, named views of its flat parameters, and its outputs."""
+"""The network: its start, and named views of its flat parameters."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from skmdn._engine.activations import ACTIVATIONS
-from skmdn._engine.cpu.dense import Bins
-from skmdn._engine.cpu.epoch import Rows, make_raw_outputs
-from skmdn._engine.cpu.plan import (
+from skmdn._engine.layout import (
     BIAS,
-    BLOCK,
     COLUMN,
     N_IN,
     N_OUT,
@@ -21,7 +16,7 @@ from skmdn._engine.cpu.plan import (
     ROW,
     SHARED,
     WEIGHT,
-    make_plan,
+    make_layout,
 )
 from skmdn._families.base import Family
 from skmdn._families.head import Head
@@ -38,7 +33,7 @@ class Network(NamedTuple):
     n_features : int
         Scaled inputs.
     n_inputs : int
-        Columns of the input view, ``InputView.n_features_out``.
+        Columns of the input encoding, ``InputEncoding.n_features_out``.
     hidden_layer_sizes : tuple of int
         May be empty: then the mixture is one of linear experts.
     head : Head
@@ -56,9 +51,9 @@ class Network(NamedTuple):
     activation: str
 
     @property
-    def plan(self):
-        """Offsets of everything, see `skmdn._engine.cpu.plan`."""
-        return make_plan(*self[:4], self.n_estimators)
+    def layout(self):
+        """Where the parameters lie, see `skmdn._engine.layout`."""
+        return make_layout(*self[:4], self.n_estimators)
 
     def initialise(self, head_bias, rng):
         """Draw the start of training.
@@ -77,43 +72,43 @@ class Network(NamedTuple):
         -------
         params : ndarray of shape (n_params,), float32
         """
-        plan = self.plan
-        params = aligned(plan.n_params, np.float32)
+        layout = self.layout
+        params = aligned(layout.n_params, np.float32)
         gain = np.sqrt(2.0) if self.activation == "relu" else 1.0
-        for i, layer in enumerate(plan.layers[:-1]):
+        for i, layer in enumerate(layout.layers[:-1]):
             n_in, n_out = layer[N_IN], layer[N_OUT]
-            offset = layer[SHARED] if plan.n_members > 1 else layer[WEIGHT]
+            offset = layer[SHARED] if layout.n_members > 1 else layer[WEIGHT]
             weight = _matrix(params, offset, layer)
             weight[:] = rng.standard_normal((n_out, n_in)) * (gain / np.sqrt(n_in))
-            for own, bias in self._own(params, plan, layer):
+            for own, bias in self._own(params, layout, layer):
                 bias[:] = rng.uniform(-1, 1, n_out) / np.sqrt(n_in)
                 if own is not None:
                     signs = rng.choice([-1.0, 1.0], n_in) if i == 0 else 1.0
                     own[layer[ROW] : layer[ROW] + n_in] = signs
                     own[layer[COLUMN] : layer[COLUMN] + n_out] = 1.0
-        head = plan.layers[-1]
+        head = layout.layers[-1]
         n_in = head[N_IN]
-        for weight, bias in self._heads(params, plan):
+        for weight, bias in self._heads(params, layout):
             weight[:] = rng.standard_normal(weight.shape) * (_HEAD_GAIN / np.sqrt(n_in))
             bias[:] = head_bias
         return params
 
-    def _own(self, params, plan, layer):
+    def _own(self, params, layout, layer):
         """Yield (a member's own part or None, its bias of a hidden layer)."""
-        for m in range(plan.n_members):
+        for m in range(layout.n_members):
             own, offset = None, layer[BIAS]
-            if plan.n_members > 1:
-                own = params[plan.shared_size + m * plan.own_size :]
-                offset = plan.shared_size + m * plan.own_size + layer[OWN_BIAS]
+            if layout.n_members > 1:
+                own = params[layout.shared_size + m * layout.own_size :]
+                offset = layout.shared_size + m * layout.own_size + layer[OWN_BIAS]
             yield own, params[offset : offset + layer[N_OUT]]
 
-    def _heads(self, params, plan):
+    def _heads(self, params, layout):
         """Yield (weight, bias) of every member's head."""
-        layer = plan.layers[-1]
-        for m in range(plan.n_members):
+        layer = layout.layers[-1]
+        for m in range(layout.n_members):
             start, weight, bias = 0, layer[WEIGHT], layer[BIAS]
-            if plan.n_members > 1:
-                start = plan.shared_size + m * plan.own_size
+            if layout.n_members > 1:
+                start = layout.shared_size + m * layout.own_size
                 weight, bias = layer[OWN_WEIGHT], layer[OWN_BIAS]
             first = start + bias
             yield (
@@ -123,7 +118,7 @@ class Network(NamedTuple):
 
     def log_scale_biases(self, params):
         """Yield the part of every member's last bias that the log-scales have."""
-        for _, bias in self._heads(params, self.plan):
+        for _, bias in self._heads(params, self.layout):
             yield bias[self.head.log_scale_rows]
 
     def widened(self, params, log_factor):
@@ -138,12 +133,12 @@ class Network(NamedTuple):
 
     def decay_mask(self):
         """1 where weight decay applies: the weights, not biases nor scaling vectors."""
-        plan = self.plan
-        mask = aligned(plan.n_params, np.float32)
-        for layer in plan.layers[:-1]:
-            offset = layer[SHARED] if plan.n_members > 1 else layer[WEIGHT]
+        layout = self.layout
+        mask = aligned(layout.n_params, np.float32)
+        for layer in layout.layers[:-1]:
+            offset = layer[SHARED] if layout.n_members > 1 else layer[WEIGHT]
             _matrix(mask, offset, layer)[:] = 1
-        for weight, _ in self._heads(mask, plan):
+        for weight, _ in self._heads(mask, layout):
             weight[:] = 1
         return mask
 
@@ -157,64 +152,40 @@ class Network(NamedTuple):
         intercepts : list of ndarray of shape (n_out,)
             Layer by layer, within a layer member by member.
         """
-        plan = self.plan
+        layout = self.layout
         coefs, intercepts = [], []
-        for layer in plan.layers[:-1]:
-            offset = layer[SHARED] if plan.n_members > 1 else layer[WEIGHT]
+        for layer in layout.layers[:-1]:
+            offset = layer[SHARED] if layout.n_members > 1 else layer[WEIGHT]
             coefs.append(_matrix(params, offset, layer).T)
-            intercepts += [bias for _, bias in self._own(params, plan, layer)]
-        for weight, bias in self._heads(params, plan):
+            intercepts += [bias for _, bias in self._own(params, layout, layer)]
+        for weight, bias in self._heads(params, layout):
             coefs.append(weight.T)
             intercepts.append(bias)
         return coefs, intercepts
 
     def members(self, params):
         """Plain parameter vectors of the members, one after the other (fold)."""
-        plan = self.plan
-        if plan.n_members == 1:
+        layout = self.layout
+        if layout.n_members == 1:
             return params
-        plain = aligned(plan.n_members * plan.member_size, params.dtype)
-        for i, layer in enumerate(plan.layers[:-1]):
-            weight = _matrix(params, plan.layers[i, SHARED], layer)
-            for m, (own, bias) in enumerate(self._own(params, plan, layer)):
-                start = m * plan.member_size
+        plain = aligned(layout.n_members * layout.member_size, params.dtype)
+        for i, layer in enumerate(layout.layers[:-1]):
+            weight = _matrix(params, layout.layers[i, SHARED], layer)
+            for m, (own, bias) in enumerate(self._own(params, layout, layer)):
+                start = m * layout.member_size
                 row = own[layer[ROW] : layer[ROW] + layer[N_IN]]
                 column = own[layer[COLUMN] : layer[COLUMN] + layer[N_OUT]]
                 target = _matrix(plain, start + layer[WEIGHT], layer)
                 target[:] = weight * column[:, None] * row
                 first = start + layer[BIAS]
                 plain[first : first + layer[N_OUT]] = bias
-        head = plan.layers[-1]
-        for m, (weight, bias) in enumerate(self._heads(params, plan)):
-            start = m * plan.member_size
+        head = layout.layers[-1]
+        for m, (weight, bias) in enumerate(self._heads(params, layout)):
+            start = m * layout.member_size
             _matrix(plain, start + head[WEIGHT], head)[:] = weight
             first = start + head[BIAS]
             plain[first : first + head[N_OUT]] = bias
         return plain
-
-    def raw_outputs(self, params, view, Xs, n_jobs=1):
-        """Head outputs in float64, the same bits for a row whatever its companions.
-
-        Parameters
-        ----------
-        params : ndarray of shape (n_params,)
-        view : InputView
-        Xs : ndarray of shape (n_samples, n_features), ``view.scale_inputs(X)``
-        n_jobs : int, default=1
-
-        Returns
-        -------
-        raw : ndarray of shape (n_estimators, n_head, n_samples)
-        """
-        plan, n = self.plan, len(Xs)
-        members = self.members(aligned_copy(params, np.float64))
-        rows = as_rows(Xs, np.zeros((n, plan.n_outputs)), np.ones(n), np.float64)
-        team = max(1, min(n_jobs, n))
-        workspace = aligned(team * plan.workspace_size, np.float64)
-        out = np.empty((plan.n_members, plan.n_head, n))
-        arguments = (plan, as_bins(view, np.float64), rows, members, workspace, out)
-        _run_threads(make_raw_outputs(ACTIVATIONS[self.activation]), team, arguments)
-        return out
 
 
 def _matrix(flat, offset, layer):
@@ -229,41 +200,3 @@ def aligned_copy(values, dtype):
     copy = aligned(values.size, dtype).reshape(values.shape)
     copy[...] = values
     return copy
-
-
-def as_bins(view, dtype):
-    """Copy the arrays of the input view that kernels need, as `dtype`.
-
-    Copies, because kernels are compiled again for arrays that are not theirs to write
-    (from a mapped file).
-    """
-    kinds = (view.bin_slope, view.bin_intercept, view.bin_low, view.bin_high)
-    return Bins(
-        np.array(view.bin_feature, dtype=np.int64),
-        *(np.array(values, dtype=dtype) for values in kinds),
-    )
-
-
-def as_rows(X, Y, sample_weight, dtype):
-    """Copy data as `dtype`, with the dummy row that fills up blocks."""
-    tables = [
-        np.zeros((len(X) + 1, *values.shape[1:]), dtype=dtype)
-        for values in (X, Y, sample_weight)
-    ]
-    for table, values in zip(tables, (X, Y, sample_weight), strict=True):
-        table[:-1] = values
-    order = np.full(-(-len(X) // BLOCK) * BLOCK, len(X), dtype=np.int64)
-    order[: len(X)] = np.arange(len(X))
-    return Rows(*tables, order)
-
-
-def _run_threads(kernel, n_threads, arguments):
-    """Call ``kernel(thread, n_threads, *arguments)`` in all threads; wait for them."""
-    if n_threads == 1:
-        return kernel(0, 1, *arguments)
-    with ThreadPoolExecutor(n_threads) as executor:
-        calls = [
-            executor.submit(kernel, thread, n_threads, *arguments)
-            for thread in range(n_threads)
-        ]
-    return [call.result() for call in calls]

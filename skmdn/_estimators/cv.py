@@ -16,15 +16,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmdn._distribution.checks import new_generator
 from skmdn._distribution.errstate import own_errstate
+from skmdn._engine import get_engine
 from skmdn._estimators.base import DistributionRegressor
 from skmdn._estimators.mdn import MDNRegressor
 from skmdn._estimators.watch import FitsWatch
 from skmdn._fit import auto as _auto
-from skmdn._fit.crossfit import MergedRows, auto_splits, cross_fit, splits, unshared
+from skmdn._fit.crossfit import cross_fit, unshared
 from skmdn._fit.discrete import warn_if_discrete
-from skmdn._fit.job import check_device
-from skmdn._fit.model import fitted_network, fitted_state
-from skmdn._fit.pool import Ensemble
+from skmdn._fit.job import fitted_attributes
+from skmdn._fit.model import fitted_state
+from skmdn._fit.pool import Pool
+from skmdn._fit.rows import MergedTable, Rows
+from skmdn._fit.splits import auto_splits, given_splits
 from skmdn._fit.tail import with_tail
 from skmdn._sklearn import (
     CallbackSupportMixin,
@@ -275,36 +278,43 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         UserWarning
             For discrete targets, where the CRPS is the score to read.
         """
-        check_device(self.device)
+        engine = get_engine(self.device, effective_n_jobs(self.n_jobs))
         table = check_table(self, X, y, sample_weight, reset=True)
         rng = new_generator(self.random_state)
-        rows = table[:3]
-        is_auto = isinstance(self.cv, str)
-        if is_auto:
-            rows = MergedRows.of(table.X, table.Y, table.sample_weight, groups)
-        if len(rows[0]) < 2:
+        rows, merged = Rows.of(*table[:3]), None
+        if isinstance(self.cv, str):
+            merged = MergedTable.of(rows, groups)
+            rows = merged.rows
+        if len(rows) < 2:
             raise ValueError(
                 f"MDNRegressorCV needs at least 2 distinct rows, got n_samples = "
-                f"{len(rows[0])}."
+                f"{len(rows)}."
             )
-        warn_if_discrete(*rows[1:3], once=fitted_by_another())
-        parts = auto_splits(rows, rng) if is_auto else splits(self.cv, rows, groups)
-        if not parts:
+        warn_if_discrete(rows.Y, rows.weight, once=fitted_by_another())
+        if merged is not None:
+            splits = auto_splits(merged, rng)
+        else:
+            splits = given_splits(self.cv, rows, groups)
+        if not splits:
             raise ValueError(f"cv must give at least one split, got cv={self.cv!r}.")
-        seeds = rng.randint(2**31 - 1, size=len(parts))
+        seeds = rng.randint(2**31 - 1, size=len(splits))
         candidates = self._candidates()
-        views = [self._views(candidate) for candidate in [*candidates, _LINEAR]]
-        n_fits = sum(map(len, views)) + len(views) * (len(parts) - 1)
+        # A line for each family: mixtures are of one.
+        families = list({c.get("family", self.family): None for c in candidates})
+        lines = [_LINEAR | {"family": family} for family in families]
+        variants = [self._variants(candidate) for candidate in [*candidates, *lines]]
+        n_fits = sum(map(len, variants)) + len(variants) * (len(splits) - 1)
 
-        def network(trial):
-            return self._network(trial, table)
+        def network(fitted):
+            return self._network(fitted, table)
 
         with FitsWatch(self, table, n_fits, len(candidates), network) as watch:
-            n_jobs = effective_n_jobs(self.n_jobs)
-            *folds, experts = cross_fit(views, parts, seeds, n_jobs, watch)
-            scores = [[self._judge(fold, table, rows) for fold in row] for row in folds]
+            folds = cross_fit(variants, splits, seeds, engine, watch)
+            folds, lines = folds[: len(candidates)], folds[len(candidates) :]
+            experts = dict(zip(families, lines, strict=True))
+            scores = [[self._judge(fold, table, merged) for fold in r] for r in folds]
             fitted = self._fitted(
-                table, rows, candidates, folds, np.array(scores), experts
+                table, rows, merged, candidates, folds, np.array(scores), experts
             )
             watch.end(fitted)
         self._store(fitted)
@@ -326,67 +336,68 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
             raise ValueError("n_components and param_grid must name a candidate.")
         return candidates
 
-    def _views(self, candidate):
+    def _variants(self, candidate):
         """Networks of a candidate, one for every number of bins to try."""
         n_bins = candidate.get("n_bins", self.n_bins)
         shared = {name: getattr(self, name) for name in _SHARED}
-        views = []
+        variants = []
         for bins in _auto.N_BINS if n_bins == "auto" else (n_bins,):
-            view = MDNRegressor(**shared | candidate | {"n_bins": bins})
-            view._validate_params()
-            views.append(view)
-        return views
+            variant = MDNRegressor(**shared | candidate | {"n_bins": bins})
+            variant._validate_params()
+            variants.append(variant)
+        return variants
 
-    def _network(self, trial, table):
+    def _network(self, fitted, table):
         """Network of a fold as an estimator of its own."""
-        estimator = clone(trial.estimator)
-        vars(estimator).update(fitted_network(trial.model), **table.attributes)
-        estimator.n_outputs_, estimator._y_ndim = table.Y.shape[1], table.y_ndim
+        estimator = clone(fitted.estimator)
+        estimator._store(fitted_attributes(fitted, table))
         return estimator
 
-    def _judge(self, fold, table, rows):
+    def _judge(self, fold, table, merged):
         """Score of a fold's best network on the rows held out from it."""
-        X, y, weight = fold.held_out
+        rows = fold.held_out
         if self.scoring is None:
-            logpdf = with_tail(fold.best.model.distribution(X)).logpdf(y)
-            return np.average(logpdf, weights=weight)
+            logpdf = with_tail(fold.best.model.distribution(rows.X)).logpdf(rows.y)
+            return np.average(logpdf, weights=rows.weight)
         scorer, estimator = get_scorer(self.scoring), self._network(fold.best, table)
         if takes_weights(scorer):
-            return float(scorer(estimator, X, y, sample_weight=weight))
-        if isinstance(rows, MergedRows):
-            copies = rows.copies(fold.rows, weight)
+            return float(scorer(estimator, rows.X, rows.y, sample_weight=rows.weight))
+        X, y = rows.X, rows.y
+        if merged is not None:
+            copies = merged.copies(rows)
             X, y = np.repeat(X, copies, axis=0), np.repeat(y, copies, axis=0)
         return float(scorer(estimator, X, y))
 
-    def _fitted(self, table, rows, candidates, folds, scores, experts):
+    def _fitted(self, table, rows, merged, candidates, folds, scores, experts):
         """Everything that the fitted estimator has, as a dict."""
         mean = scores.mean(axis=1)
         best = int(np.argmax(mean))
         chosen = folds[best]
         held_out = [fold.held_out for fold in chosen]
-        blends = [fold.blend for fold in chosen]
-        lines = [fold.best.model for fold in experts]
-        ensemble = Ensemble(blends, lines)
+        stacks = [fold.stack for fold in chosen]
+        family = candidates[best].get("family", self.family)
+        lines = [fold.best.model for fold in experts[family]]
+        pool = Pool(stacks, lines)
         if self.calibrate:
-            ensemble = ensemble.calibrated(held_out).stacked(held_out)
-        total, weights = np.zeros((2, len(rows[0])))
+            pool = pool.calibrated(held_out).stacked(held_out)
+        total, weights = np.zeros((2, len(rows)))
         usage = []
-        for i, (X, y, weight) in enumerate(held_out):
-            part = with_tail(ensemble.part(i, X))
-            total[chosen[i].rows] += weight * part.logpdf(y)
-            weights[chosen[i].rows] += weight
-            network = chosen[i].best.model.distribution(X)
-            usage.append(np.average(network.weights, axis=0, weights=weight))
+        for i, part in enumerate(held_out):
+            logpdf = with_tail(pool.part(i, part.X)).logpdf(part.y)
+            total[part.numbers] += part.weight * logpdf
+            weights[part.numbers] += part.weight
+            network = chosen[i].best.model.distribution(part.X)
+            usage.append(np.average(network.weights, axis=0, weights=part.weight))
         oof = np.divide(
             total, weights, out=np.full(len(total), np.nan), where=weights > 0
         )
         if self.calibrate:
-            ensemble = ensemble.pooled(held_out, unshared(chosen, rows[2]))
-        if isinstance(rows, MergedRows):
-            oof = np.append(oof, np.nan)[rows.numbers]
+            pool = pool.pooled(held_out, unshared(chosen, rows.weight))
+        if merged is not None:
+            oof = np.append(oof, np.nan)[merged.numbers]
         return {
             **table.attributes,
-            **fitted_state(**ensemble.state()),
+            **fitted_state(**pool.state()),
             "_y_ndim": table.y_ndim,
             "n_outputs_": table.Y.shape[1],
             "n_iter_": max(len(fold.best.losses) for fold in chosen),
@@ -417,7 +428,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
 
     def _mixture(self):
         check_is_fitted(self)
-        return Ensemble.of(self)
+        return Pool.of(self)
 
 
 def _results(candidates, scores):

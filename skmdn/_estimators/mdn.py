@@ -2,34 +2,37 @@
 """MDNRegressor: parameters, validation, orchestration."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skmdn._distribution.errstate import own_errstate, under
+from skmdn._engine import get_engine
 from skmdn._engine.activations import ACTIVATIONS
-from skmdn._engine.training import averaging_weight, train
+from skmdn._engine.training import averaging_weight
 from skmdn._estimators.base import DistributionRegressor
 from skmdn._estimators.watch import Watch
 from skmdn._families import FAMILIES
 from skmdn._families.head import COVARIANCE_TYPES
 from skmdn._fit.discrete import warn_if_discrete
 from skmdn._fit.job import (
-    check_device,
+    Fitted,
+    Prepared,
     first_progress,
     fitted_attributes,
     hold_out,
+    make_job,
     needs_no_held_out_rows,
     start_model,
     training_options,
 )
 from skmdn._fit.model import Model, Progress, fitted_network, is_fitted
-from skmdn._fit.scaling import merge_duplicates
+from skmdn._fit.rows import Rows
 from skmdn._sklearn import (
     CallbackSupportMixin,
     Interval,
@@ -298,57 +301,51 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
             For targets that are discrete or have point masses: the CRPS is the score to
             read. Of many fits (a search, say) the first one warns.
         """
-        check_device(self.device)
+        engine = get_engine(self.device, effective_n_jobs(self.n_jobs))
         previous, progress = None, first_progress(self)
         if self.warm_start and is_fitted(self):
             previous, progress = Model.of(self), Progress.of(self)
         table = check_table(self, X, y, sample_weight, reset=previous is None)
-        rows = merge_duplicates(*table[:3])
-        warn_if_discrete(*rows[1:], once=fitted_by_another())
+        rows = Rows.of(*table[:3]).merged()
+        warn_if_discrete(rows.Y, rows.weight, once=fitted_by_another())
         # Rows that were held out once are not trained on later.
         rng = np.random.RandomState(progress.seed)
         training, validation = hold_out(self, rows, table, X_val, y_val, rng)
-        model = start_model(self, training, rng, previous, progress)
+        prepared = Prepared(training)
+        model, data = start_model(self, prepared, rng, previous, progress), None
         if previous is not None:
-            model = model.bounded(self.min_scale, *training[1:])
+            model = model.bounded(self.min_scale, training)
+            data = model.scaled(training)
             # One seed would repeat the batches of the fit before.
             rng = np.random.RandomState([progress.seed, progress.n_steps])
-        options = training_options(self, model, n=len(rows[0]))._replace(
+        options = training_options(self, model, n=len(rows))._replace(
             widen=True,
             keep_interrupted=not fitted_by_another(),
             earlier=None if previous is None else (model.params, progress.log_widening),
         )
-        state = progress.training_state(model)
-        describe = partial(fitted_attributes, self, table, model)
         so_far = progress._replace(log_widening=0.0, optimizer=None)
-        with Watch(
-            *(self, table, model, options.max_iter, partial(describe, so_far))
-        ) as watch:
-            history = train(
-                model.network,
-                model.view,
-                model.scaled(*training),
-                None if validation is None else model.scaled(*validation),
-                options,
-                state,
-                rng,
-                watch,
+
+        def describe(params, losses, scores):
+            fitted = Fitted.of(self, model, params, losses, scores)
+            return fitted_attributes(fitted, table, so_far)
+
+        with Watch(self, table, model, options.max_iter, describe) as watch:
+            job = make_job(
+                *(model, data or prepared.data, validation, options),
+                *(progress.training_state(model), rng, watch),
             )
+            (trial,) = engine.run([job])
+        state = trial.state
+        fitted = Fitted.of(self, model, state.params, trial.losses, trial.scores)
         reached = so_far._replace(
             n_steps=state.n_steps + state.t,
-            log_widening=history.log_widening,
+            log_widening=trial.log_widening,
             optimizer=state.optimizer() if self.warm_start else None,
         )
-        fitted = describe(
-            so_far,
-            state.params,
-            history.loss_curve,
-            history.validation_scores,
-            history.best_score,
-        )
-        fitted |= fitted_network(model._replace(params=state.params), reached)
-        watch.end(fitted)
-        self._store(fitted)
+        attributes = fitted_attributes(fitted, table, so_far, trial.best_score)
+        attributes |= fitted_network(fitted.model, reached)
+        watch.end(attributes)
+        self._store(attributes)
         return self
 
     @available_if(needs_no_held_out_rows)
@@ -383,7 +380,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         AttributeError
             If ``early_stopping=True``.
         """
-        check_device(self.device)
+        engine = get_engine(self.device, effective_n_jobs(self.n_jobs))
         previous, progress = None, first_progress(self)
         if is_fitted(self):
             previous, progress = Model.of(self), Progress.of(self)
@@ -392,32 +389,24 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
             # One seed would repeat the batches of the call before.
             [progress.seed, progress.n_steps] if progress.n_steps else progress.seed
         )
-        rows = merge_duplicates(*table[:3])
-        model = start_model(self, rows, rng, previous, progress)
+        rows = Rows.of(*table[:3]).merged()
+        model = start_model(self, Prepared(rows), rng, previous, progress)
         if self.min_scale != "auto":  # Few rows do not tell which values repeat.
-            model = model.bounded(self.min_scale, *rows[1:])
-        options = training_options(self, model, n=len(rows[0]))
+            model = model.bounded(self.min_scale, rows)
+        options = training_options(self, model, n=len(rows))
+        options = options._replace(max_iter=1, is_endless=True)
         average, state = model.params.copy(), progress.training_state(model)
         before = state.t
-        history = train(
-            model.network,
-            model.view,
-            model.scaled(*rows),
-            None,
-            options._replace(max_iter=1, is_endless=True),
-            state,
-            rng,
-        )
+        job = make_job(model, model.scaled(rows), None, options, state, rng)
+        (trial,) = engine.run([job])
         n_steps = state.n_steps + state.t
         new = averaging_weight(n_steps, state.t - before)
         average += new * (state.params - average)
         model = model._replace(params=average).widened(progress.log_widening)
-        fitted = fitted_attributes(
-            self, table, model, progress, model.params, history.loss_curve, []
-        )
+        fitted = Fitted.of(self, model, model.params, trial.losses, [])
         reached = progress._replace(n_steps=n_steps, optimizer=state.optimizer())
-        fitted |= fitted_network(model, reached)
-        self._store(fitted)
+        attributes = fitted_attributes(fitted, table, progress)
+        self._store(attributes | fitted_network(model, reached))
         return self
 
     @property

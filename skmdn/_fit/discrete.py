@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from skmdn._fit.scaling import TargetScaling, atom_spacing
+from skmdn._fit.targets import TargetScaling, atom_spacing
 
 # Fewer rows are no evidence: anything on a grid repeats.
 _FEWEST_ROWS = 200

@@ -8,8 +8,11 @@ shared out as several: to hold out what was drawn, not what is distinct.
 """
 
 import heapq
+from typing import NamedTuple
 
 import numpy as np
+
+from skmdn._fit.rows import Rows
 
 _MOST_UNITS = 10_000_000
 
@@ -94,16 +97,29 @@ def _share(sample_weight, counts, owners):
     return sample_weight * held / counts
 
 
-def divide(X, Y, sample_weight, held_out):
-    """Rows with what remains of their weights, and the held-out rows with theirs.
+class Split(NamedTuple):
+    """Rows to train on, and rows that are held out."""
+
+    training: Rows
+    held_out: Rows
+
+
+def divide(rows, held_out):
+    """Split rows: what remains of their weights, and the weights that are held out.
+
+    Parameters
+    ----------
+    rows : Rows
+    held_out : ndarray of shape (n_samples,)
+        Of every row's weight, from 0 to all of it.
 
     Returns
     -------
-    training, held_out : tuple of (X, Y, sample_weight, row numbers)
+    split : Split
     """
     parts = []
-    for weight in (sample_weight - held_out, held_out):
+    for weight in (rows.weight - held_out, held_out):
         # What should be nothing may differ from it by rounding.
-        rows = np.flatnonzero(weight > 1e-12 * sample_weight)
-        parts.append((X[rows], Y[rows], weight[rows], rows))
-    return parts
+        numbers = np.flatnonzero(weight > 1e-12 * rows.weight)
+        parts.append(rows.take(numbers, weight[numbers]))
+    return Split(*parts)

@@ -1,18 +1,51 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The steps of a fit: from an estimator's parameters to what the engine takes."""
+"""From an estimator's parameters and rows to what an engine takes, and back."""
 
 import math
+from functools import cached_property
 from numbers import Integral
-
-from joblib import effective_n_jobs
+from typing import Any, NamedTuple
 
 from skmdn._distribution.checks import new_generator
-from skmdn._engine.training import Options
+from skmdn._engine.job import Data, Job, Options
 from skmdn._fit import auto as _auto
 from skmdn._fit.holdout import count_units, divide, hold_out_part
+from skmdn._fit.inputs import InputEncoding
 from skmdn._fit.model import Model, Progress, fitted_network
-from skmdn._fit.scaling import merge_duplicates
+from skmdn._fit.rows import Rows
+from skmdn._fit.targets import TargetScaling
 from skmdn._sklearn import check_held_out
+
+
+class Prepared:
+    """Training rows and what is measured of them, once for all jobs that share them."""
+
+    def __init__(self, rows):
+        self.rows = rows
+        self._encodings = {}
+
+    @cached_property
+    def _scaling_of_inputs(self):
+        return InputEncoding.scaling(self.rows.X, self.rows.weight)
+
+    @cached_property
+    def scaling(self):
+        """Scaling of the targets."""
+        return TargetScaling.fit(self.rows.Y, self.rows.weight)
+
+    @cached_property
+    def data(self):
+        """The scaled rows."""
+        X = self._scaling_of_inputs.scale_inputs(self.rows.X)
+        return Data(X, self.scaling.transform(self.rows.Y), self.rows.weight)
+
+    def encoding(self, n_bins):
+        """Encoding of the inputs with so many bins."""
+        if n_bins not in self._encodings:
+            self._encodings[n_bins] = self._scaling_of_inputs.with_bins(
+                self.data.X, self.rows.weight, n_bins
+            )
+        return self._encodings[n_bins]
 
 
 def hold_out(estimator, rows, table, X_val, y_val, rng):
@@ -21,20 +54,19 @@ def hold_out(estimator, rows, table, X_val, y_val, rng):
         if estimator.early_stopping is False:
             raise ValueError("X_val and y_val are of no use if early_stopping=False.")
         held_out = check_held_out(estimator, table, X_val, y_val)
-        return rows, merge_duplicates(*held_out)
-    n = len(rows[0])
+        return rows, Rows.of(*held_out).merged()
+    n = len(rows)
     wanted = estimator.early_stopping
     if wanted == "auto":
         wanted = _auto.early_stopping(n)
     if not wanted or n == 1:
         return rows, None
-    n_units = count_units(rows[2]).sum()
+    n_units = count_units(rows.weight).sum()
     fraction = estimator.validation_fraction
     if fraction == "auto":
         fraction = _auto.validation_fraction(n_units)
     n_held_out = math.ceil(fraction * n_units)
-    training, held_out = divide(*rows, hold_out_part(rows[2], n_held_out, rng))
-    return training[:3], held_out[:3]
+    return divide(rows, hold_out_part(rows.weight, n_held_out, rng))
 
 
 def needs_no_held_out_rows(estimator):
@@ -44,12 +76,12 @@ def needs_no_held_out_rows(estimator):
     return True
 
 
-def start_model(estimator, rows, rng, previous=None, progress=None):
+def start_model(estimator, prepared, rng, previous=None, progress=None):
     """Return an initialised model, or `previous` to go on with.
 
     Its scales are then those that training ended with, not widened afterwards.
     """
-    n, n_outputs = len(rows[0]), rows[1].shape[1]
+    n, n_outputs = prepared.rows.Y.shape
     sizes = estimator.hidden_layer_sizes
     if isinstance(sizes, str):
         sizes = _auto.hidden_layer_sizes(n)
@@ -66,7 +98,7 @@ def start_model(estimator, rows, rng, previous=None, progress=None):
     }
     if previous is None:
         return Model.start(
-            rows, architecture, estimator.n_bins, estimator.min_scale, rng
+            prepared, architecture, estimator.n_bins, estimator.min_scale, rng
         )
     earlier = {**previous.architecture, "n_bins": progress.n_bins}
     for name, value in {**architecture, "n_bins": int(estimator.n_bins)}.items():
@@ -109,40 +141,82 @@ def training_options(estimator, model, n):
         input_noise=input_noise,
         min_scale=model.min_scale,
         n_iter_no_change=patience,
-        n_jobs=effective_n_jobs(estimator.n_jobs),
     )
 
 
-def fitted_attributes(
-    estimator, table, model, progress, params, losses, scores, best_score=None
-):
-    """Everything that a fitted estimator has, as a dict.
+def make_job(model, data, validation, options, state, rng, on_epoch=None):
+    """What to fit, for an engine.
 
     Parameters
     ----------
-    estimator : MDNRegressor
-    table : Table
     model : Model
-    progress : Progress
-        Without optimiser and widening; after no step the fit of `estimator` is new.
-    params : ndarray
-        Replaces the parameters of `model`.
-    losses, scores : list of float
-        Of every epoch, for the scaled targets.
-    best_score : float or None
-        Validation score of `params`; None: the greatest of `scores`.
+        Where training starts.
+    data : Data
+        The scaled training rows.
+    validation : Rows or None
+    options : Options
+    state : State
+    rng : numpy.random.RandomState
+        Gives the seed of the training.
+    on_epoch : callable or None
+
+    Returns
+    -------
+    job : Job
     """
+    return Job(
+        model.network,
+        model.encoding,
+        data,
+        None if validation is None else model.scaled(validation),
+        options,
+        state,
+        int(rng.randint(2**32, dtype="uint32")),
+        on_epoch,
+    )
+
+
+class Fitted(NamedTuple):
+    """A fitted network and the course of its training, in the units of the targets."""
+
+    estimator: Any  # its parameters
+    model: Model
+    losses: list
+    scores: list
+
+    @classmethod
+    def of(cls, estimator, model, params, losses, scores):
+        """Read parameters and curves of a training of `model`, on scaled targets."""
+        log_jacobian = model.scaling.log_jacobian
+        losses = [loss + log_jacobian for loss in losses]
+        scores = [score - log_jacobian for score in scores]
+        return cls(estimator, model._replace(params=params), losses, scores)
+
+
+def fitted_attributes(fitted, table, progress=None, best_score=None):
+    """Everything that a fitted `MDNRegressor` has, as a dict.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    table : Table
+    progress : Progress or None
+        After a step, the fit went on where the earlier one of the estimator ended.
+    best_score : float or None
+        Validation score of the parameters, for the scaled targets; None: the greatest
+        of all epochs.
+    """
+    losses, scores = fitted.losses, fitted.scores
     if best_score is None:
         best_score = max(scores, default=None)
-    if best_score is not None:
-        best_score -= model.scaling.log_jacobian
-    losses, scores = unscaled_curves(model, losses, scores)
-    if progress.n_steps:
-        losses = estimator.loss_curve_ + losses
-        scores = (estimator.validation_scores_ or []) + scores
+    else:
+        best_score -= fitted.model.scaling.log_jacobian
+    if progress is not None and progress.n_steps:
+        losses = fitted.estimator.loss_curve_ + losses
+        scores = (fitted.estimator.validation_scores_ or []) + scores
     return {
         **table.attributes,
-        **fitted_network(model._replace(params=params), progress),
+        **fitted_network(fitted.model, progress),
         "_y_ndim": table.y_ndim,
         "n_outputs_": table.Y.shape[1],
         "n_iter_": len(losses),
@@ -150,13 +224,6 @@ def fitted_attributes(
         "validation_scores_": scores or None,
         "best_validation_score_": best_score,
     }
-
-
-def unscaled_curves(model, losses, scores):
-    """Losses and log-likelihoods of scaled targets, in the units of the targets."""
-    log_jacobian = model.scaling.log_jacobian
-    losses = [loss + log_jacobian for loss in losses]
-    return losses, [score - log_jacobian for score in scores]
 
 
 def _layer_sizes(sizes):
@@ -168,12 +235,3 @@ def _layer_sizes(sizes):
                 f"hidden_layer_sizes must hold integers of at least 1, got {sizes}."
             )
     return tuple(int(size) for size in sizes)
-
-
-def check_device(device):
-    """Refuse devices that are not available."""
-    if device == "cuda":
-        raise ValueError(
-            "device='cuda' is not available in this version: it will come with the "
-            "extras 'cu12' and 'cu13'. Use device='cpu'."
-        )

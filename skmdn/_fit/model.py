@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skmdn._engine.cpu.predict import raw_outputs
+from skmdn._engine.job import Data, State
 from skmdn._engine.network import aligned_copy
-from skmdn._engine.training import Data, State
 from skmdn._fit import auto as _auto
-from skmdn._fit.scaling import InputView, TargetScaling, atom_spacing
+from skmdn._fit.inputs import InputEncoding
 from skmdn._fit.state import (
     FORMAT,
     check_columns,
@@ -17,6 +18,7 @@ from skmdn._fit.state import (
     make_network,
     opened,
 )
+from skmdn._fit.targets import TargetScaling, atom_spacing
 from skmdn.distribution import MixtureDistribution
 
 # Steps of a training that ended count for no more than this in the rate and the average
@@ -32,7 +34,7 @@ class Model(NamedTuple):
     params : ndarray of shape (n_params,), float32
     architecture : dict
         See `make_network`.
-    view : InputView
+    encoding : InputEncoding
     scaling : TargetScaling
     min_scale : ndarray of shape (n_scales,)
         Lower bound of the component scales, in units of the scaled targets.
@@ -40,43 +42,43 @@ class Model(NamedTuple):
 
     params: np.ndarray
     architecture: dict
-    view: InputView
+    encoding: InputEncoding
     scaling: TargetScaling
     min_scale: np.ndarray
 
     @classmethod
-    def start(cls, rows, sizes, n_bins, min_scale, rng):
-        """Scale, lay out and initialise: the mixture of the targets alone.
+    def start(cls, prepared, sizes, n_bins, min_scale, rng):
+        """Lay out and initialise: the mixture of the targets alone.
 
         Parameters
         ----------
-        rows : tuple of (X, Y, sample_weight)
+        prepared : Prepared
+            The training rows.
         sizes : dict
             The architecture without `n_features` and `n_inputs`.
         n_bins : int
         min_scale : float or "auto"
         rng : numpy.random.RandomState
         """
-        X, Y, weight = rows
-        view = InputView.fit(X, weight, n_bins)
-        scaling = TargetScaling.fit(Y, weight)
+        rows, encoding = prepared.rows, prepared.encoding(n_bins)
         architecture = sizes | {
-            "n_features": X.shape[1],
-            "n_inputs": view.n_features_out,
+            "n_features": rows.X.shape[1],
+            "n_inputs": encoding.n_features_out,
         }
         network = make_network(architecture)
-        bias = network.head.initial_bias(scaling.transform(Y), weight, rng)
+        bias = network.head.initial_bias(prepared.data.Y, rows.weight, rng)
         params = network.initialise(bias, rng)
-        model = cls(params, architecture, view, scaling, None)
-        return model.bounded(min_scale, Y, weight)
+        model = cls(params, architecture, encoding, prepared.scaling, None)
+        return model.bounded(min_scale, rows)
 
-    def bounded(self, min_scale, Y, sample_weight):
+    def bounded(self, min_scale, rows):
         """Copy with the lower bounds that `min_scale` means for these targets."""
         if min_scale == "auto":
-            spacing = atom_spacing(Y, sample_weight)
+            spacing = atom_spacing(rows.Y, rows.weight)
             min_scale = _auto.min_scale(spacing, self.scaling.scale)
         # One scale for all outputs keeps the largest of their bounds.
-        bounds = np.broadcast_to(np.asarray(min_scale, dtype=float), Y.shape[1]).copy()
+        n_outputs = rows.Y.shape[1]
+        bounds = np.broadcast_to(np.asarray(min_scale, dtype=float), n_outputs).copy()
         if self.network.head.n_scales == 1:
             bounds = bounds.max(keepdims=True)
         return self._replace(min_scale=bounds)
@@ -92,28 +94,30 @@ class Model(NamedTuple):
         sizes = self.architecture
         return sizes["n_estimators"] * sizes["n_components"] * sizes["n_outputs"]
 
-    def scaled(self, X, Y, sample_weight):
+    def scaled(self, rows):
         """Rows as the network is trained on them."""
-        return Data(self.view.scale_inputs(X), self.scaling.transform(Y), sample_weight)
+        X, Y = self.encoding.scale_inputs(rows.X), self.scaling.transform(rows.Y)
+        return Data(X, Y, rows.weight)
 
     def distribution(self, X, n_jobs=1):
         """Conditional distribution of the targets at the rows of `X`."""
         check_columns(X, self.architecture["n_features"])
         network = self.network
-        Xs = self.view.scale_inputs(X)
-        raw = network.raw_outputs(self.params, self.view, Xs, n_jobs)
+        Xs = self.encoding.scale_inputs(X)
+        raw = raw_outputs(network, self.params, self.encoding, Xs, n_jobs)
         weights, means, scales = network.head.unpack(raw, self.min_scale)
         means, scales = self.scaling.inverse_components(means, scales)
         if means.shape[-1] == 1:
             means, scales = means[..., 0], scales[..., 0]
-        return MixtureDistribution._of(weights, means, scales)
+        family = self.architecture["family"]
+        return MixtureDistribution._of(weights, means, scales, family=family)
 
     def state(self):
         """Take apart into arrays, numbers, strings, lists and dicts."""
         return {
             "params": self.params,
             "architecture": dict(self.architecture),
-            "input_view": self.view._asdict(),
+            "input_encoding": self.encoding._asdict(),
             "target_scaling": self.scaling._asdict(),
             "min_scale": self.min_scale,
         }
@@ -125,7 +129,7 @@ class Model(NamedTuple):
         return cls(
             state["params"],
             state["architecture"],
-            InputView(**state["input_view"]),
+            InputEncoding(**state["input_encoding"]),
             TargetScaling(**state["target_scaling"]),
             state["min_scale"],
         )

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from skmdn._fit.blend import Blend, stacking_weights
 from skmdn._fit.model import Model, read_state
+from skmdn._fit.stack import Stack, stacking_weights
 from skmdn._fit.state import check_list, check_number
 from skmdn._fit.tail import with_tail
 from skmdn.distribution import MixtureDistribution
@@ -18,7 +18,7 @@ _ROWS_FOR_TEMPERATURE = 20_000
 # Below the first weight linear experts would cost more components than they gain nats;
 # the second keeps a little of the networks in any case.
 _LINEAR_WEIGHTS = (0.02, 0.98)
-# How fast the power of `Ensemble.pooled` grows with the unshared rows: chosen by the
+# How fast the power of `Pool.pooled` grows with the unshared rows: chosen by the
 # log-likelihood of rows that no fold had seen, for 2 to 10 folds and repeated hold-outs
 # of a tenth and of a fifth.
 _POOLING = 5.0
@@ -33,7 +33,7 @@ class _Case(NamedTuple):
     sample_weight: np.ndarray
 
 
-class Ensemble(NamedTuple):
+class Pool(NamedTuple):
     """Folds of equal weights, calibrated, with linear experts.
 
     Its distributions are without the tail, which the estimator puts around the whole.
@@ -41,7 +41,7 @@ class Ensemble(NamedTuple):
 
     Attributes
     ----------
-    folds : list of Blend
+    folds : list of Stack
         The networks of every fold.
     experts : list of Model
         Linear models with Gaussian noise, fitted to the same folds.
@@ -62,13 +62,13 @@ class Ensemble(NamedTuple):
     def state(self):
         """Take apart into arrays, numbers, strings, lists and dicts."""
         return self._asdict() | {
-            "folds": [blend.state() for blend in self.folds],
+            "folds": [stack.state() for stack in self.folds],
             "experts": [model.state() for model in self.experts],
         }
 
     @classmethod
     def of(cls, estimator):
-        """Return the ensemble of a fitted `MDNRegressorCV`."""
+        """Return the pool of a fitted `MDNRegressorCV`."""
         state = read_state(estimator, set(cls._fields))
         folds, experts = state["folds"], state["experts"]
         check_list(folds, "folds")
@@ -77,7 +77,7 @@ class Ensemble(NamedTuple):
         for name, value in numbers.items():
             check_number(value, name, 0, *[1] * (name == "linear_weight"))
         return cls(
-            [Blend.from_state(f, f"folds[{i}]") for i, f in enumerate(folds)],
+            [Stack.from_state(f, f"folds[{i}]") for i, f in enumerate(folds)],
             [Model.from_state(m, f"experts[{i}].") for i, m in enumerate(experts)],
             **numbers,
         )
@@ -123,7 +123,7 @@ class Ensemble(NamedTuple):
 
         Parameters
         ----------
-        held_out : list of (X, y, sample_weight), one for each fold
+        held_out : list of Rows, one for each fold
         """
         cases = self._cases(held_out)
         heated = self._replace(temperature=self._best_temperature(cases))
@@ -142,7 +142,7 @@ class Ensemble(NamedTuple):
 
         Parameters
         ----------
-        held_out : list of (X, y, sample_weight), one for each fold
+        held_out : list of Rows, one for each fold
         unshared : float
             See `skmdn._fit.crossfit.unshared`.
         """
@@ -156,12 +156,12 @@ class Ensemble(NamedTuple):
     def _cases(self, held_out):
         """Networks at their held-out rows, with what a temperature is judged by."""
         cases = []
-        for fold, (X, y, weight) in enumerate(held_out):
+        for fold, rows in enumerate(held_out):
             # Evenly, since merged rows are sorted.
-            step = -(-len(X) * len(self.folds) // _ROWS_FOR_TEMPERATURE)
-            rows = slice(None, None, step)
-            network = self._network(fold, X[rows])
-            cases.append(_Case(fold, network, y[rows], weight[rows]))
+            step = -(-len(rows) * len(self.folds) // _ROWS_FOR_TEMPERATURE)
+            rows = rows.take(slice(None, None, step))
+            network = self._network(fold, rows.X)
+            cases.append(_Case(fold, network, rows.y, rows.weight))
         return cases
 
     def _members(self, case):
@@ -205,10 +205,10 @@ class Ensemble(NamedTuple):
         Small, noisy tables that a line explains are where networks lose.
         """
         pairs, weights = [], []
-        for fold, (X, y, weight) in enumerate(held_out):
-            both = (self.part(fold, X), self.experts[fold].distribution(X))
-            pairs.append([with_tail(part).logpdf(y) for part in both])
-            weights.append(weight)
+        for fold, rows in enumerate(held_out):
+            both = (self.part(fold, rows.X), self.experts[fold].distribution(rows.X))
+            pairs.append([with_tail(part).logpdf(rows.y) for part in both])
+            weights.append(rows.weight)
         logpdf, weight = np.concatenate(pairs, axis=1), np.concatenate(weights)
         share = min(stacking_weights(logpdf, weight)[1], _LINEAR_WEIGHTS[1])
         used = share >= _LINEAR_WEIGHTS[0]

@@ -14,7 +14,8 @@ from skmdn._engine.activations import ACTIVATIONS
 from skmdn._engine.network import Network
 from skmdn._families import FAMILIES
 from skmdn._families.head import COVARIANCE_TYPES, Head
-from skmdn._fit.scaling import InputView, TargetScaling
+from skmdn._fit.inputs import InputEncoding
+from skmdn._fit.targets import TargetScaling
 
 # Of everything that a fitted estimator keeps for its predictions. To be raised with
 # every change of what is kept, or of what it means.
@@ -22,7 +23,7 @@ FORMAT = 1
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _INT64 = np.dtype(np.int64)
-_MODEL = {"params", "architecture", "input_view", "target_scaling", "min_scale"}
+_MODEL = {"params", "architecture", "input_encoding", "target_scaling", "min_scale"}
 _CHOICES = {
     "family": FAMILIES,
     "covariance_type": COVARIANCE_TYPES,
@@ -152,29 +153,29 @@ def check_model(state, where):
     n_features, n_outputs = architecture["n_features"], architecture["n_outputs"]
     network = make_network(architecture)
     try:
-        n_params = network.plan.n_params
+        n_params = network.layout.n_params
     except OverflowError:
         n_params = -1  # More than any memory holds.
     check_array(state["params"], f"{where}params", (n_params,), _FLOAT32)
-    view = state["input_view"]
-    check_names(view, set(InputView._fields), f"{where}input_view")
+    encoding = state["input_encoding"]
+    check_names(encoding, set(InputEncoding._fields), f"{where}input_encoding")
     n_bins = architecture["n_inputs"] - n_features
-    for name, values in view.items():
+    for name, values in encoding.items():
         check_array(
             values,
-            f"{where}input_view[{name!r}]",
+            f"{where}input_encoding[{name!r}]",
             (n_bins if name.startswith("bin_") else n_features,),
             _INT64 if name == "bin_feature" else _FLOAT64,
         )
     # Negative numbers are the largest without a sign.
-    bin_feature = view["bin_feature"].view(np.uint64)
+    bin_feature = encoding["bin_feature"].view(np.uint64)
     if n_bins and np.maximum.reduce(bin_feature) >= n_features:
         refuse(
-            f"{where}input_view['bin_feature']",
+            f"{where}input_encoding['bin_feature']",
             f"must be at least 0 and less than n_features = {n_features}",
         )
-    if np.count_nonzero(view["scale"] > 0) < n_features:
-        refuse(f"{where}input_view['scale']", "must be positive")
+    if np.count_nonzero(encoding["scale"] > 0) < n_features:
+        refuse(f"{where}input_encoding['scale']", "must be positive")
     scaling = state["target_scaling"]
     check_names(scaling, set(TargetScaling._fields), f"{where}target_scaling")
     for name, values in scaling.items():

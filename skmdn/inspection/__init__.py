@@ -6,11 +6,11 @@ Every class has `from_estimator`, most have `from_predictions`, and all draw aga
 ``skmdn[plot]`` installs it.
 """
 
-from skmdn.inspection._calibration import CoverageDisplay, PITDisplay
 from skmdn.inspection._components import ComponentDisplay
 from skmdn.inspection._conditional import ConditionalDensityDisplay
 from skmdn.inspection._fan import FanChartDisplay
 from skmdn.inspection._joint import JointDensityDisplay
+from skmdn.inspection._reliability import CoverageDisplay, PITDisplay
 from skmdn.inspection._rows import RowDensityDisplay
 from skmdn.inspection._training import TrainingCurveDisplay
 

@@ -8,7 +8,7 @@ greater-better, a `_loss` lower-better, as in scikit-learn. The scorers take
 ``cross_val_score``, also for pipelines and searches.
 """
 
-from skmdn.metrics._calibration import (
+from skmdn.metrics._reliability import (
     calibration_error,
     coverage_score,
     pit_values,

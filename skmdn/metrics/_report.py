@@ -14,8 +14,9 @@ from skmdn._fit.discrete import (
     point_masses,
     point_masses_message,
 )
-from skmdn._fit.scaling import TargetScaling, weighted_std
+from skmdn._fit.statistics import weighted_std
 from skmdn._fit.tail import n_tail_components
+from skmdn._fit.targets import TargetScaling
 from skmdn.distribution import MixtureDistribution
 from skmdn.metrics._checks import check_rows, normalised_weight
 from skmdn.metrics._scores import log_likelihood_score

@@ -14,8 +14,8 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from skmdn._distribution.checks import check_open_unit, check_probabilities
 from skmdn._estimators.unwrap import dist_blocks, predict_dist
 from skmdn._sklearn import count_rows
-from skmdn.metrics._calibration import coverage_score
 from skmdn.metrics._checks import normalised_weight
+from skmdn.metrics._reliability import coverage_score
 from skmdn.metrics._scores import (
     crps_loss,
     energy_loss,

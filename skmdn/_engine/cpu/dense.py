@@ -9,29 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skmdn._engine.activations import activate
-from skmdn._engine.cpu.plan import (
-    BIAS,
-    BLOCK,
-    DELTA,
-    INPUT,
-    N_IN,
-    N_OUT,
-    N_OUT_PAD,
-    N_PAD,
-    WEIGHT,
-)
+from skmdn._engine.cpu.plan import BLOCK, DELTA, INPUT
 from skmdn._engine.cpu.tile import ADD, MULTIPLY, SET, gemm, row_sums, transpose
+from skmdn._engine.layout import BIAS, N_IN, N_OUT, N_OUT_PAD, N_PAD, WEIGHT
+from skmdn._engine.limits import CLIP
 from skmdn._jit.memory import tail
 from skmdn._jit.policy import helper, loop_helper
 from skmdn._jit.vector import compact, wide_vectors
 
-_SMOOTH_CLIP_FACTOR = 1 / 3.0**2
+_SMOOTH_CLIP_FACTOR = 1 / CLIP**2
 _ROOT_SIX = 6**0.5
 
 
 class Bins(NamedTuple):
-    """Piecewise-linear bins of the input view, one entry a column (see InputView)."""
+    """Piecewise-linear bins, one entry a column of the inputs (see InputEncoding)."""
 
     bin_feature: np.ndarray
     bin_slope: np.ndarray
@@ -102,20 +93,28 @@ def smooth_clip(values, n, out):
 
 
 @loop_helper
-def encode(ws, plan, view):
-    """Scaled inputs -> input view: smooth clip, then piecewise-linear bins."""
+def encode(ws, plan, bins):
+    """Scaled inputs -> encoded inputs: smooth clip, then piecewise-linear bins."""
     wide_vectors()
     raw, target = tail(ws, plan.raw), tail(ws, plan.layers[0, INPUT])
     smooth_clip(raw, plan.n_features * BLOCK, target)
-    for i in range(view.bin_feature.shape[0]):
-        values = tail(raw, view.bin_feature[i] * BLOCK)
+    for i in range(bins.bin_feature.shape[0]):
+        values = tail(raw, bins.bin_feature[i] * BLOCK)
         out = tail(target, (plan.n_features + i) * BLOCK)
-        slope, intercept = view.bin_slope[i], view.bin_intercept[i]
-        low, high = view.bin_low[i], view.bin_high[i]
+        slope, intercept = bins.bin_slope[i], bins.bin_intercept[i]
+        low, high = bins.bin_low[i], bins.bin_high[i]
         for b in range(BLOCK):
             ramp = slope * values[b] + intercept
             ramp = low if ramp < low else ramp
             out[b] = high if ramp > high else ramp
+
+
+@loop_helper
+def activate(activation, z, n, out):
+    """out := value at z, z := slope at z, for the first n elements."""
+    wide_vectors()
+    for i in range(n):
+        out[i], z[i] = activation(z[i])
 
 
 @helper

@@ -82,27 +82,27 @@ class Steps(NamedTuple):
 
 
 @helper
-def _load_view(ws, plan, view, rows, picks, scale, noise, seed):
-    """Fill the input view with a block of rows, and with noise."""
+def _load_encoded(ws, plan, bins, rows, picks, scale, noise, seed):
+    """Load a block of rows, add noise, and encode it."""
     load_block(ws, plan, rows, picks, scale)
     if noise > 0:
         hash_noise(tail(ws, plan.raw), plan.n_features * BLOCK, noise, seed)
-    encode(ws, plan, view)
+    encode(ws, plan, bins)
 
 
 @helper
-def _load_view_of_step(ws, plan, view, rows, step, s, block):
+def _load_step_block(ws, plan, bins, rows, step, s, block):
     n_blocks = step.rows.shape[0] // (step.scale.shape[0] * BLOCK)
     picks = tail(step.rows, (s * n_blocks + block) * BLOCK)
     seed = np.uint32(step.seed[s] + np.uint32(block * 0x9E3779))
-    _load_view(ws, plan, view, rows, picks, step.scale[s], step.noise[s], seed)
+    _load_encoded(ws, plan, bins, rows, picks, step.scale[s], step.noise[s], seed)
 
 
 @helper
-def _load_view_of_rows(ws, plan, view, rows, block):
+def _load_block_in_order(ws, plan, bins, rows, block):
     one, zero = ws.dtype.type(1), ws.dtype.type(0)
     picks = tail(rows.order, block * BLOCK)
-    _load_view(ws, plan, view, rows, picks, one, zero, np.uint32(0))
+    _load_encoded(ws, plan, bins, rows, picks, one, zero, np.uint32(0))
 
 
 @lru_cache
@@ -115,7 +115,7 @@ def make_train_epoch(log_density, log_normaliser, activation, has_members):
     """
 
     def train_epoch(
-        thread, team, sync, stop, plan, view, floor, rows, validation, step, model,
+        thread, team, sync, stop, plan, bins, floor, rows, validation, step, model,
         buffers, clip,
     ):  # fmt: skip
         """Run the steps of an epoch as one thread of a team, then judge its end.
@@ -148,7 +148,7 @@ def make_train_epoch(log_density, log_normaliser, activation, has_members):
                             restore_denormals(state)
                             return skipped
                         if m == first_member or n_blocks > 1:
-                            _load_view_of_step(ws, plan, view, rows, step, s, block)
+                            _load_step_block(ws, plan, bins, rows, step, s, block)
                         forward(ws, plan, model.members, start, activation)
                         log_likelihood_gradient(
                             log_density, log_normaliser, ws, plan, floor,
@@ -184,7 +184,7 @@ def make_train_epoch(log_density, log_normaliser, activation, has_members):
         for block in range(thread, validation.order.shape[0] // BLOCK, team):
             if stopped(stop):
                 break
-            _load_view_of_rows(ws, plan, view, validation, block)
+            _load_block_in_order(ws, plan, bins, validation, block)
             for m in range(plan.n_members):
                 forward(ws, plan, model.members, m * plan.member_size, activation)
                 log_likelihood_gradient(
@@ -203,14 +203,14 @@ def make_train_epoch(log_density, log_normaliser, activation, has_members):
 def make_raw_outputs(activation):
     """Return the kernel of the heads' outputs for an activation."""
 
-    def raw_outputs(thread, team, plan, view, rows, members, workspace, out):
+    def raw_outputs(thread, team, plan, bins, rows, members, workspace, out):
         """Fill `out` (n_members, n_head, n) with the outputs of the members' heads."""
         compact()
         ws, n = tail(workspace, thread * plan.workspace_size), out.shape[2]
         for block in range(thread, rows.order.shape[0] // BLOCK, team):
             picks = tail(rows.order, block * BLOCK)
             load_block(ws, plan, rows, picks, rows.weight.dtype.type(1))
-            encode(ws, plan, view)
+            encode(ws, plan, bins)
             for m in range(plan.n_members):
                 forward(ws, plan, members, m * plan.member_size, activation)
                 for j in range(plan.n_head):

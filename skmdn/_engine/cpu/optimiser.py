@@ -6,7 +6,8 @@ All arrays are flat. A team shares the work in chunks that do not depend on its 
 
 import numpy as np
 
-from skmdn._engine.cpu.plan import (
+from skmdn._engine.cpu.team import barrier
+from skmdn._engine.layout import (
     BIAS,
     COLUMN,
     N_IN,
@@ -19,7 +20,6 @@ from skmdn._engine.cpu.plan import (
     SHARED,
     WEIGHT,
 )
-from skmdn._engine.cpu.team import barrier
 from skmdn._jit.memory import tail
 from skmdn._jit.policy import helper, loop_helper
 from skmdn._jit.vector import compact, rsqrt, wide_vectors

@@ -19,13 +19,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from skmdn._engine.layout import PADDING
 from skmdn._jit.policy import USE_TILES, overload
 
 _INT = ir.IntType(64)
 # Tiles have 4 to 6 rows; fewer rows run as 4 of which some are the same.
 _FEWEST_ROWS, _MAX_ROWS = 4, 6
 SET, ADD, MULTIPLY = range(3)  # What a product does to what stands in C.
-PADDING = 16  # Row lengths and row counts are padded to this many elements.
 
 
 def _vector_bytes():

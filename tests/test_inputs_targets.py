@@ -8,14 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from skmdn._fit.scaling import (
-    LIMIT,
-    InputView,
-    TargetScaling,
-    atom_spacing,
-    merge_duplicates,
-    weighted_quantile,
-)
+from skmdn._engine.limits import LARGEST_SCALED
+from skmdn._fit.inputs import InputEncoding
+from skmdn._fit.rows import merge_duplicates
+from skmdn._fit.statistics import weighted_quantile
+from skmdn._fit.targets import TargetScaling, atom_spacing
 
 # Few distinct values, so that ties are common; weights of repeated rows are whole.
 VALUES = st.integers(-4, 4).map(float)
@@ -62,37 +59,37 @@ def test_quantile_mirrors(rows, q):
 def test_center_and_scale_of_normal_data(rng):
     X = rng.normal([5.0, -1e9], [2.0, 1e-3], size=(4000, 2))
     X[:20] = 1e15  # Half a percent of gross outliers.
-    view = InputView.fit(X, np.ones(4000), n_bins=0)
-    np.testing.assert_allclose(view.center, [5.0, -1e9], rtol=0.02)
-    np.testing.assert_allclose(view.scale, [2.0, 1e-3], rtol=0.05)
+    encoding = InputEncoding.fit(X, np.ones(4000), n_bins=0)
+    np.testing.assert_allclose(encoding.center, [5.0, -1e9], rtol=0.02)
+    np.testing.assert_allclose(encoding.scale, [2.0, 1e-3], rtol=0.05)
 
 
 def test_scale_falls_back_when_half_of_the_rows_are_equal(rng):
     x = np.zeros(1000)
     x[:300] = rng.normal(size=300)
     x[300] = 1e9
-    scale = InputView.fit(x[:, None], np.ones(1000), n_bins=0).scale
+    scale = InputEncoding.fit(x[:, None], np.ones(1000), n_bins=0).scale
     assert 0.3 < scale[0] < 1.0
     almost_constant = np.zeros(1000)
     almost_constant[0] = 1.0
-    scale = InputView.fit(almost_constant[:, None], np.ones(1000), n_bins=0).scale
+    scale = InputEncoding.fit(almost_constant[:, None], np.ones(1000), n_bins=0).scale
     np.testing.assert_allclose(scale, almost_constant.std())
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0, 1e300, -1e-300, 5e-324])
 def test_constant_column_is_zero_whatever_comes_later(value):
-    view = InputView.fit(np.full((10, 1), value), np.ones(10), n_bins=8)
-    assert view.n_features_out == 1
+    encoding = InputEncoding.fit(np.full((10, 1), value), np.ones(10), n_bins=8)
+    assert encoding.n_features_out == 1
     later = np.array([[value], [0.0], [1.0], [1e9], [-1.7e308]])
     np.testing.assert_array_equal(
-        view.encode(view.scale_inputs(later)), np.zeros((5, 1))
+        encoding.encode(encoding.scale_inputs(later)), np.zeros((5, 1))
     )
 
 
 def test_rounding_noise_is_constant():
     x = np.array([0.1 + 0.2, 0.3, 0.3, 0.3])[:, None]
-    view = InputView.fit(x, np.ones(4), n_bins=8)
-    np.testing.assert_array_equal(view.scale_inputs(x + 1e3), np.zeros((4, 1)))
+    encoding = InputEncoding.fit(x, np.ones(4), n_bins=8)
+    np.testing.assert_array_equal(encoding.scale_inputs(x + 1e3), np.zeros((4, 1)))
 
 
 @pytest.mark.parametrize(
@@ -108,10 +105,10 @@ def test_encoding_equals_oracle(rng):
     X[:, 1] = rng.randint(3, size=300)  # A column with a bin between each two values.
     X[:, 2] = rng.randint(2, size=300)  # Two values: the scaled input says it all.
     weight = rng.uniform(size=300)
-    view = InputView.fit(X, weight, n_bins=8)
-    Xs = view.scale_inputs(X)
-    encoded = view.encode(Xs)
-    assert encoded.shape == (300, view.n_features_out) == (300, 3 + 8 + 2)
+    encoding = InputEncoding.fit(X, weight, n_bins=8)
+    Xs = encoding.scale_inputs(X)
+    encoded = encoding.encode(Xs)
+    assert encoded.shape == (300, encoding.n_features_out) == (300, 3 + 8 + 2)
 
     unique = np.unique(Xs[:, 1])
     quantiles = [
@@ -128,16 +125,16 @@ def test_encoding_equals_oracle(rng):
 
 def test_no_bins_no_encoding(rng):
     X = rng.normal(size=(50, 4))
-    view = InputView.fit(X, np.ones(50), n_bins=0)
-    assert view.n_features_out == 4
-    assert view.encode(view.scale_inputs(X)).shape == (50, 4)
+    encoding = InputEncoding.fit(X, np.ones(50), n_bins=0)
+    assert encoding.n_features_out == 4
+    assert encoding.encode(encoding.scale_inputs(X)).shape == (50, 4)
 
 
 def test_coinciding_edges_are_merged(rng):
     x = np.concatenate([np.zeros(800), rng.uniform(1, 2, 200), [2 + 1e-7]])[:, None]
-    view = InputView.fit(x, np.ones(len(x)), n_bins=8)
-    assert 2 <= view.n_features_out - 1 < 8
-    assert np.all(view.bin_slope < 1.5e4)
+    encoding = InputEncoding.fit(x, np.ones(len(x)), n_bins=8)
+    assert 2 <= encoding.n_features_out - 1 < 8
+    assert np.all(encoding.bin_slope < 1.5e4)
 
 
 @pytest.mark.parametrize(
@@ -155,22 +152,22 @@ def test_coinciding_edges_are_merged(rng):
 )
 def test_inputs_are_bounded(rng, column):
     x = column(rng)[:, None]
-    view = InputView.fit(x, np.ones(200), n_bins=8)
-    Xs = view.scale_inputs(np.vstack([x, [[0.0], [1.79e308], [-1.79e308]]]))
+    encoding = InputEncoding.fit(x, np.ones(200), n_bins=8)
+    Xs = encoding.scale_inputs(np.vstack([x, [[0.0], [1.79e308], [-1.79e308]]]))
     assert Xs.flags.c_contiguous
-    assert np.abs(Xs).max() <= LIMIT
-    encoded = view.encode(Xs)
+    assert np.abs(Xs).max() <= LARGEST_SCALED
+    encoded = encoding.encode(Xs)
     assert np.abs(encoded).max() <= 3.0
     assert np.isfinite(encoded.astype(np.float32)).all()
-    for array in view:
+    for array in encoding:
         assert np.isfinite(array).all()
         assert array.flags.c_contiguous
 
 
 @given(arrays(float, (7, 2), elements=ANY_FINITE))
 def test_any_finite_input_is_bounded(X):
-    view = InputView.fit(X, np.ones(7), n_bins=4)
-    assert np.abs(view.encode(view.scale_inputs(X))).max() <= 3.0
+    encoding = InputEncoding.fit(X, np.ones(7), n_bins=4)
+    assert np.abs(encoding.encode(encoding.scale_inputs(X))).max() <= 3.0
 
 
 @given(weighted_rows(), weighted_rows())
@@ -180,7 +177,7 @@ def test_statistics_see_weights_as_repeats(rows, targets):
     repeated = np.repeat(X, counts, axis=0), np.repeat(Y, counts, axis=0)
     ones = np.ones(sum(counts))
     for fit, rows, again in (
-        (lambda a, w: InputView.fit(a, w, 3), X, repeated[0]),
+        (lambda a, w: InputEncoding.fit(a, w, 3), X, repeated[0]),
         (TargetScaling.fit, Y, repeated[1]),
     ):
         for one, two in zip(fit(rows, counts), fit(again, ones), strict=True):
@@ -236,7 +233,7 @@ def test_target_scale_is_usable(y):
     magnitude = np.abs(scaling.scale)
     assert ((magnitude >= 1e-150) & (magnitude <= 1e150)).all()
     assert np.isfinite(scaling.log_jacobian)
-    assert np.abs(scaling.transform(y[:, None])).max() <= LIMIT
+    assert np.abs(scaling.transform(y[:, None])).max() <= LARGEST_SCALED
 
 
 def test_one_outlier_does_not_move_the_scale(rng):

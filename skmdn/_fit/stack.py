@@ -17,7 +17,7 @@ _LEAST_WEIGHT = 1e-12
 _LEAST_LOGPDF = -1e9
 
 
-class Blend(NamedTuple):
+class Stack(NamedTuple):
     """Networks that were fitted to the same rows, with other views of the inputs.
 
     Attributes
@@ -63,7 +63,7 @@ class Blend(NamedTuple):
         Parameters
         ----------
         distribution : MixtureDistribution
-            Of this blend, at any rows.
+            Of this stack, at any rows.
         sharpness : float
             The power, at least 1.
 
@@ -83,7 +83,7 @@ class Blend(NamedTuple):
         )
 
     def members(self, distribution):
-        """Take a distribution of the blend apart into those of all members.
+        """Take a distribution of the stack apart into those of all members.
 
         Returns
         -------
