@@ -206,8 +206,11 @@ class MixtureDistribution(
     def _with_axis_of_outputs(self):
         """Weights, and means and scales as (n_rows, n_components, n_outputs)."""
         shape = (*self.weights.shape, self.n_outputs)
-        scales = self.scales.reshape(*self.weights.shape, -1)
-        return self.weights, self.means.reshape(shape), np.broadcast_to(scales, shape)
+        if self.scales.shape == self.means.shape:
+            scales = self.scales.reshape(shape)
+        else:
+            scales = np.broadcast_to(self.scales, shape)
+        return self.weights, self.means.reshape(shape), scales
 
     def _check_one_output(self, method):
         if self.n_outputs != 1:

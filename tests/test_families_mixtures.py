@@ -302,7 +302,7 @@ ONE_OUTPUT = {
     "marginal": lambda dist: dist.marginal(0),
     "reduce": lambda dist: dist.reduce(2),
     "affine": lambda dist: dist.affine(-2.0, 1.0),
-    "reweight": lambda dist: dist.reweight(np.full((3, 3), 1 / 3)),
+    "reweight": lambda dist: dist.reweight(dist.weights),
     "concatenate": lambda dist: dist.concatenate([dist, dist]),
     "mix": lambda dist: dist.mix([dist, dist], [0.5, 0.5]),
     "independent": lambda dist: dist.independent([dist, dist]),
@@ -353,6 +353,25 @@ def test_every_method_answers(families, name):
             assert is_finite(answer), method
             if isinstance(answer, MixtureDistribution):
                 assert answer.family == name, method
+
+
+HOSTILE = {
+    "no rows": lambda dist: dist[:0],
+    "tiny": lambda dist: dist.affine(1e-150),
+    "huge": lambda dist: dist.affine(1e150),
+    "far and narrow": lambda dist: dist.affine(1e-8, 1e8),
+    "one component": lambda dist: dist.reweight(np.eye(3)),
+}
+
+
+@each_family
+@pytest.mark.parametrize("case", HOSTILE)
+def test_every_method_answers_hostile_mixtures(families, name, case):
+    for calls, n_outputs in ((ONE_OUTPUT, None), (SEVERAL_OUTPUTS, 2)):
+        dist = HOSTILE[case](mixture(name, n_outputs=n_outputs))
+        for method, call in calls.items():
+            with np.errstate(all="raise"):
+                assert is_finite(call(dist)), method
 
 
 @each_family

@@ -161,7 +161,7 @@ def edges_of(dist, offsets=None):
     unit = 2.0 ** np.floor(np.log2(scales * gaps))
     rounded = np.round(places / unit) * unit
     rounded[..., offsets == 0] = places[..., offsets == 0]
-    return distinct(rounded.reshape(len(dist), -1))
+    return distinct(rounded.reshape(len(dist), dist.n_components * len(offsets)))
 
 
 def ppf(dist, levels, upper=False):

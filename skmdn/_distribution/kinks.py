@@ -11,6 +11,7 @@ import numpy as np
 
 from skmdn._distribution.general import Elements, edges_of, logpdf
 from skmdn._distribution.quadrature import row_blocks
+from skmdn._distribution.standard import standard_of
 from skmdn._families.roots import find_roots
 
 _PIECES = 4  # of a panel, at whose ends the slope is looked at
@@ -20,8 +21,9 @@ _DIFFERENCE = 1e-5  # of a bracket: what the slope's derivative is taken over
 
 
 def samples_of_row(dist):
-    """Points that `find_extrema` looks at in a row."""
-    return dist.n_components * (2 + _PIECES * len(edges_of(dist[:1])[0]))
+    """Points that `find_extrema` looks at in a row, at most."""
+    n_edges = len(standard_of(dist.family).edges)
+    return dist.n_components * (2 + _PIECES * n_edges)
 
 
 def find_extrema(dist):
@@ -55,7 +57,7 @@ class _Samples:
         edges = edges_of(dist)
         share = np.arange(_PIECES) / _PIECES
         inner = edges[:, :-1, None] + np.diff(edges, axis=1)[..., None] * share
-        inner = inner.reshape(len(dist), -1)
+        inner = inner.reshape(len(dist), _PIECES * (edges.shape[1] - 1))
         # Every location twice: as the end of what is left of it, and of what is right.
         self.x = np.concatenate([inner, edges[:, -1:], dist.means, dist.means], axis=1)
         side = np.repeat(

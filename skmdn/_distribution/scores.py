@@ -222,20 +222,19 @@ class Scores:
         for i in range(self.n_components):
             overlap = np.exp(special.logsumexp(self._log_overlaps(i), axis=1))
             squared += self.weights[:, i] * overlap
-        return squared.reshape(-1, *[1] * (density.ndim - 1)) - 2 * density
+        return squared.reshape(len(self), *[1] * (density.ndim - 1)) - 2 * density
 
     def _log_overlaps(self, i):
         """Log of w_j times the integral of f_i f_j, all components j of each row."""
         if not evaluate.is_gaussian(self):
             return log_overlaps(self, i)
-        shape = (*self.weights.shape, -1)
-        means, scales = self.means.reshape(shape), self.scales.reshape(shape)
+        weights, means, scales = self._with_axis_of_outputs()
         scale = np.hypot(scales, scales[:, i : i + 1])
         with np.errstate(divide="ignore", over="ignore"):
             z = (means - means[:, i : i + 1]) / scale
-            log_scale = np.log(np.broadcast_to(scale, means.shape)).sum(axis=2)
+            log_scale = np.log(scale).sum(axis=2)
             log_normal = -0.5 * np.sum(z * z + np.log(2 * np.pi), axis=2) - log_scale
-            return np.log(self.weights) + log_normal
+            return np.log(weights) + log_normal
 
     def kl_divergence(self, other: Any) -> FloatArray:
         r"""Kullback-Leibler divergence of every row from that of another distribution.

@@ -146,5 +146,5 @@ def nodes_between(edges, n_nodes=N_NODES):
     x, w = np.polynomial.legendre.leggauss(n_nodes)
     half = 0.5 * np.diff(edges, axis=-1)[..., None]
     nodes = edges[..., :-1, None] + half * (1 + x)
-    shape = (*edges.shape[:-1], -1)
+    shape = (*edges.shape[:-1], (edges.shape[-1] - 1) * n_nodes)
     return nodes.reshape(shape), (half * w).reshape(shape)

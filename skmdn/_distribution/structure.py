@@ -55,13 +55,8 @@ class Structure:
         if not evaluate.is_gaussian(self):
             terms = log_terms(self, points)
             return special.softmax(terms, axis=-1).reshape(*shape, self.n_components)
-        joint = (*self.weights.shape, -1)
-        terms = _log_terms(
-            self.weights[:, None],
-            self.means.reshape(joint)[:, None],
-            self.scales.reshape(joint)[:, None],
-            points[:, :, None],
-        )
+        weights, means, scales = (a[:, None] for a in self._with_axis_of_outputs())
+        terms = _log_terms(weights, means, scales, points[:, :, None])
         return special.softmax(terms, axis=-1).reshape(*shape, self.n_components)
 
     def marginal(self, j: int | str | Sequence[int | str]) -> Self:

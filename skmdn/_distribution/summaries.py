@@ -369,13 +369,9 @@ class Summaries:
         >>> bool(lower[0] < dist.entropy()[0] < upper[0])
         True
         """
-        n_outputs = self.n_outputs
-        shape = (*self.weights.shape, -1)
-        scales = np.broadcast_to(
-            self.scales.reshape(shape), (*self.weights.shape, n_outputs)
-        )
-        weights = self.weights
-        own = np.sum(np.log(scales), axis=2) + n_outputs * self._standard_entropy()
+        weights, _, scales = self._with_axis_of_outputs()
+        standard = self.n_outputs * self._standard_entropy()
+        own = np.sum(np.log(scales), axis=2) + standard
         upper = np.sum(weights * own - special.xlogy(weights, weights), axis=1)
         lower = np.zeros(len(self))
         for i in range(self.n_components):
