@@ -303,8 +303,8 @@ def test_predictions_in_blocks_are_those_of_the_whole(fitted, table, monkeypatch
 
 
 def test_one_draw_a_row_holds_no_whole_distribution(fitted, table):
-    """3000 rows: 2 MB of draws and blocks, 24 MB and more of the distributions."""
-    X = np.tile(table[0], (200, 1))
+    """90 000 rows: a block at a time, while the distributions take 200 MB."""
+    X = np.tile(table[0], (600, 1))
     sizes = []
     for method in (fitted.sample, fitted.predict_dist):
         tracemalloc.start()
