@@ -238,6 +238,29 @@ def test_reduce_equals_the_oracle(dist):
     assert dist.reduce(K) is dist
 
 
+def test_reduce_of_many_components_most_of_them_light_equals_the_oracle():
+    rng = np.random.RandomState(0)
+    weights = rng.dirichlet(np.full(40, 0.1), size=3)
+    means, scales = rng.normal(size=(3, 40)), np.exp(rng.normal(size=(3, 40)))
+    reduced = MixtureDistribution(weights, means, scales).reduce(4)
+    for row in range(3):
+        found = np.array(rows_of(reduced)[row])
+        oracle = naive.reduce_mixture(weights[row], means[row], scales[row], 4)
+        order, wanted = np.argsort(found[1]), np.argsort(oracle[1])
+        expected = np.array(oracle)[:, wanted]
+        np.testing.assert_allclose(found[:, order], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("far", [1e155, 1e300])
+def test_reduce_loses_no_component_however_far_apart(far):
+    dist = MixtureDistribution([[0.5, 0.3, 0.2]], [[-far, 0, far]], [[1, 1e-300, 1]])
+    for k in (1, 2):
+        reduced = dist.reduce(k)
+        np.testing.assert_allclose(reduced.weights.sum(axis=1), 1)
+        np.testing.assert_allclose(reduced.mean(), -0.3 * far)
+        np.testing.assert_allclose(reduced.std(), np.sqrt(0.61) * far)
+
+
 # --- container ------------------------------------------------------------------------
 
 

@@ -16,8 +16,9 @@ def merge_components(dist, k):
     weights, means, scales = dist._with_axis_of_outputs()
     weights, means, scales = weights.copy(), means + mean * scales, scales * std
     n_components = weights.shape[1]
-    cost = np.empty(n_components)
-    links = np.empty((2, n_components), dtype=np.int64)
-    reduction.reduce(weights, means, scales, k, cost, links)
+    packed = np.empty((reduction.packed_rows(means.shape[2]), n_components))
+    cost, values = np.empty((2, n_components))
+    partner = np.empty(n_components, dtype=np.int64)
+    reduction.reduce(weights, means, scales, k, packed, cost, partner, values)
     scales = scales[:, :k] / std
     return weights[:, :k], means[:, :k] - scales * mean, scales
