@@ -314,7 +314,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         prepared = Prepared(training)
         model, data = start_model(self, prepared, rng, previous, progress), None
         if previous is not None:
-            model = model.bounded(self.min_scale, training)
+            model = model.with_min_scale(self.min_scale, training)
             data = model.scaled(training)
             # One seed would repeat the batches of the fit before.
             rng = np.random.RandomState([progress.seed, progress.n_steps])
@@ -392,7 +392,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         rows = Rows.of(*table[:3]).merged()
         model = start_model(self, Prepared(rows), rng, previous, progress)
         if self.min_scale != "auto":  # Few rows do not tell which values repeat.
-            model = model.bounded(self.min_scale, rows)
+            model = model.with_min_scale(self.min_scale, rows)
         options = training_options(self, model, n=len(rows))
         options = options._replace(max_iter=1, is_endless=True)
         average, state = model.params.copy(), progress.training_state(model)

@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
+"""What happens between an estimator's parameters and an engine."""

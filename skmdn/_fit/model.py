@@ -69,9 +69,9 @@ class Model(NamedTuple):
         bias = network.head.initial_bias(prepared.data.Y, rows.weight, rng)
         params = network.initialise(bias, rng)
         model = cls(params, architecture, encoding, prepared.scaling, None)
-        return model.bounded(min_scale, rows)
+        return model.with_min_scale(min_scale, rows)
 
-    def bounded(self, min_scale, rows):
+    def with_min_scale(self, min_scale, rows):
         """Copy with the lower bounds that `min_scale` means for these targets."""
         if min_scale == "auto":
             spacing = atom_spacing(rows.Y, rows.weight)

@@ -108,10 +108,10 @@ class Pool(NamedTuple):
 
     def _heated(self, fold, network):
         """Distribution of a fold's networks with the temperature applied."""
-        bound = self.folds[fold].bound
+        min_scale = self.folds[fold].min_scale
         if network.n_outputs == 1:
-            bound = bound[0]
-        scales = np.maximum(network.scales * self.temperature, bound)
+            min_scale = min_scale[0]
+        scales = np.maximum(network.scales * self.temperature, min_scale)
         return network._replace(scales=scales)
 
     def calibrated(self, held_out):

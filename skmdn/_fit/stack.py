@@ -38,7 +38,7 @@ class Stack(NamedTuple):
         return np.abs(self.models[0].scaling.scale)
 
     @property
-    def bound(self):
+    def min_scale(self):
         """Lower bound of the components' scales, (n_outputs,), in units of `y`."""
         return self.models[0].min_scale * self.unit
 

@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
+"""How kernels are compiled, and the elementary functions that they use."""

@@ -18,7 +18,7 @@ from skmdn._jit.fork import fork_between_compilations
 
 _SOURCES = Path(__file__).resolve().parent.parent
 # Folders of everything that kernels are made of.
-KERNEL_FOLDERS = ("_distribution", "_engine", "_families", "_jit")
+KERNEL_FOLDERS = ("_distribution/kernels", "_engine", "_families", "_jit")
 # Set to 1 to multiply matrices in plain loops, should a new Numba refuse the tiles.
 USE_TILES = os.environ.get("SKMDN_PLAIN_KERNELS", "0") == "0"
 

@@ -109,14 +109,14 @@ def _load_block_in_order(ws, plan, bins, rows, block):
 def make_train_epoch(log_density, log_normaliser, activation, has_members):
     """Return `train_epoch` for a family of components.
 
-    `log_likelihood_gradient(ws, plan, floor, out, gradient)` and `activation(z)` are
-    module-level functions registered with Numba: a closure over such functions can be
-    cached on disk. Only what a fit needs is compiled.
+    `log_density`, of a family, and `activation` are module-level functions registered
+    with Numba: a closure over such functions can be cached on disk. Only what a fit
+    needs is compiled.
     """
 
     def train_epoch(
-        thread, team, sync, stop, plan, bins, floor, rows, validation, step, model,
-        buffers, clip,
+        thread, team, sync, stop, plan, bins, min_square, rows, validation, step,
+        model, buffers, clip,
     ):  # fmt: skip
         """Run the steps of an epoch as one thread of a team, then judge its end.
 
@@ -151,7 +151,7 @@ def make_train_epoch(log_density, log_normaliser, activation, has_members):
                             _load_step_block(ws, plan, bins, rows, step, s, block)
                         forward(ws, plan, model.members, start, activation)
                         log_likelihood_gradient(
-                            log_density, log_normaliser, ws, plan, floor,
+                            log_density, log_normaliser, ws, plan, min_square,
                             plan.likelihood, plan.layers[-1, DELTA],
                         )  # fmt: skip
                         if block == first:
@@ -188,7 +188,7 @@ def make_train_epoch(log_density, log_normaliser, activation, has_members):
             for m in range(plan.n_members):
                 forward(ws, plan, model.members, m * plan.member_size, activation)
                 log_likelihood_gradient(
-                    log_density, log_normaliser, ws, plan, floor,
+                    log_density, log_normaliser, ws, plan, min_square,
                     plan.likelihood, plan.layers[-1, DELTA],
                 )  # fmt: skip
                 for b in range(min(BLOCK, n - block * BLOCK)):

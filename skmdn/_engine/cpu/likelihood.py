@@ -2,9 +2,9 @@
 """The likelihood of a mixture and its gradient at the head, for blocks of rows.
 
 The head gives, per row, logits a_k, locations m_kd and log-scales s_kd (one s_k when
-spherical). With weights softmax(a) and scales v_kd = exp(2 s_kd) + floor_d^2 squared,
+spherical). With weights softmax(a) and squared scales exp(2 s_kd) + min_scale_d^2 = v,
 
-    log p(y) = logsumexp_k [a_k + sum_d log f((y_d - m_kd) / sqrt v_kd) - log v_kd / 2]
+    log p(y) = logsumexp_k [a_k + sum_d log f((y_d - m_kd) / sqrt v) - log v / 2]
                - logsumexp_k a_k                            (Bishop 1994, eqs 21-26);
 
 f is the density of the family's standard component.
@@ -63,7 +63,15 @@ def _multiply(values, factor):
 
 @loop_helper
 def _add_output(
-    log_density, target, location, log_scale, bound, joint, d_location, d_scale, add
+    log_density,
+    target,
+    location,
+    log_scale,
+    min_square,
+    joint,
+    d_location,
+    d_scale,
+    add,
 ):
     """Add one output's log-density to `joint`; leave its derivatives."""
     wide_vectors()
@@ -75,7 +83,7 @@ def _add_output(
         s = low if log_scale[b] < low else log_scale[b]
         s = high if s > high else s
         free = exp(two * s)
-        precision = one / (free + bound)
+        precision = one / (free + min_square)
         value, by_location, by_log_scale = log_density(
             target[b] - location[b], precision
         )
@@ -109,7 +117,7 @@ def _take_logit(d_logit, total, joint, evidence):
 
 
 @helper
-def _log_joints(log_density, ws, plan, floor, gradient):
+def _log_joints(log_density, ws, plan, min_square, gradient):
     """Fill the scratch rows: a_k + log f_k(y) = joint_k, then the larger of them.
 
     Leaves d log f_k/d m and d log f_k/d s in the gradient's rows.
@@ -131,7 +139,7 @@ def _log_joints(log_density, ws, plan, floor, gradient):
                 tail(ws, plan.target + d * BLOCK),
                 tail(ws, plan.head + location_row),
                 tail(ws, plan.head + scale_row),
-                floor[s_row],
+                min_square[s_row],
                 joint,
                 tail(ws, gradient + location_row),
                 tail(ws, gradient + scale_row),
@@ -142,7 +150,7 @@ def _log_joints(log_density, ws, plan, floor, gradient):
 
 @helper
 def log_likelihood_gradient(
-    log_density, log_normaliser, ws, plan, floor, out, gradient
+    log_density, log_normaliser, ws, plan, min_square, out, gradient
 ):
     """Log-likelihood of a block of rows and the gradient of the loss at the head.
 
@@ -151,12 +159,12 @@ def log_likelihood_gradient(
     log_density : that of the family; log_normaliser : its constant
     ws : workspace; reads head [n_head, BLOCK], target, weight; uses scratch
     plan : Plan
-    floor : (n_scales,) squared lower bounds of the scales
+    min_square : (n_scales,) squared lower bounds of the scales
     out : offset in `ws` where the log-likelihoods of the block's rows go
     gradient : offset in `ws` where d(-weight * log-likelihood)/d(head) goes
     """
     compact()
-    _log_joints(log_density, ws, plan, floor, gradient)
+    _log_joints(log_density, ws, plan, min_square, gradient)
     K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
     best = tail(ws, plan.scratch + K * BLOCK)
     evidence, largest = tail(best, BLOCK), tail(best, 2 * BLOCK)

@@ -41,7 +41,7 @@ class Run:
         self.dtype = dtype = job.state.params.dtype
         self.plan = plan = make_plan(network.layout)
         self._bins = as_bins(job.encoding, dtype)
-        self._floor = np.asarray(job.options.min_scale, dtype=dtype) ** 2
+        self._min_square = np.asarray(job.options.min_scale, dtype=dtype) ** 2
         self._validation = as_training_rows(job.validation, dtype)
         if self._validation is None:
             nothing = (part[:0] for part in job.training)
@@ -120,7 +120,7 @@ class Run:
         return Steps(*(np.empty(0, dtype=kind) for kind in kinds))
 
     def _arguments(self, steps, validation):
-        data = (self.plan, self._bins, self._floor, self._rows, validation)
+        data = (self.plan, self._bins, self._min_square, self._rows, validation)
         return (*data, steps, self.parameters, self.buffers, _CLIP_NORM)
 
     def epoch(self, schedule):
