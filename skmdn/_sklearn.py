@@ -158,7 +158,9 @@ def takes_weights(scorer):
             return False
     if hasattr(scorer, "_accept_sample_weight"):
         return scorer._accept_sample_weight()
-    return "sample_weight" in signature(scorer).parameters
+    # The scorers of scikit-learn 1.6 take weights that their metric refuses.
+    metric = getattr(scorer, "_score_func", scorer)
+    return "sample_weight" in signature(metric).parameters
 
 
 def check_inputs(estimator, X):
