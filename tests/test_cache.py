@@ -39,6 +39,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "small.py").write_text(MODULE)
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(cache, "_warned", False)
+    monkeypatch.setitem(sys.modules, "small", None)  # Taken away after the test.
     return tmp_path
 
 
@@ -46,6 +47,7 @@ def fresh_kernel(folder):
     """The kernel as a new process has it."""
     spec = importlib.util.spec_from_file_location("small", folder / "small.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules["small"] = module  # Where code from the cache looks for its module.
     spec.loader.exec_module(module)
     return module.kernel
 
