@@ -4,7 +4,9 @@
 import importlib.util
 import os
 import re
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,13 @@ def families(tmp_path_factory):
 
     yield FAMILIES
     del FAMILIES["hypsecant"], sys.modules["hypsecant"]
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let Ctrl-C arrive: a shell's background jobs, and all they start, ignore it."""
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals reach the main thread only")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -16,7 +16,7 @@ SHORT = {"max_iter": 5, "random_state": 0}
         MDNRegressor(n_estimators=4, **SHORT),
         MDNRegressor(hidden_layer_sizes=(), n_bins=0, **SHORT),
         MDNRegressor(covariance_type="spherical", early_stopping=True, **SHORT),
-        MDNRegressor(activation="relu", n_jobs=2, **SHORT),
+        MDNRegressor(activation="relu", **SHORT),
     ]
 )
 def test_scikit_learn_conventions(estimator, check):

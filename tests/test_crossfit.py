@@ -273,6 +273,7 @@ def test_interrupt_leaves_the_earlier_fit(n_jobs, table):
     np.testing.assert_array_equal(mdn.logpdf(X, y), before)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupt_of_threads_stops_them_all(table):
     """A signal comes to the main thread, which waits; the others train for hours."""
     X, y = table

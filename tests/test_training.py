@@ -331,10 +331,7 @@ def test_a_true_answer_stops():
     assert len(trial.losses) == 3
 
 
-@pytest.mark.skipif(
-    threading.current_thread() is not threading.main_thread(),
-    reason="signals reach the main thread only",
-)
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupt_keeps_the_best_parameters():
     problem = Problem()
     state = State.start(problem.params.copy())
@@ -343,18 +340,13 @@ def test_interrupt_keeps_the_best_parameters():
         if epoch.epoch == 4:
             signal.raise_signal(signal.SIGINT)
 
-    # A shell's background jobs ignore Ctrl-C; here it must arrive.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.warns(ConvergenceWarning, match="interrupted"):
-            trial = problem.train(
-                problem.options(max_iter=50, keep_interrupted=True),
-                state,
-                on_epoch=interrupt,
-                validated=True,
-            )
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        trial = problem.train(
+            problem.options(max_iter=50, keep_interrupted=True),
+            state,
+            on_epoch=interrupt,
+            validated=True,
+        )
     assert trial.interrupted
     assert len(trial.losses) == 4
     assert np.isfinite(state.params).all()
