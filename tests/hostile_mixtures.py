@@ -239,21 +239,62 @@ def faults(rng):
         )
         if not np.all(np.isfinite(result)):
             found.append((name, result))
-    for coverage in (1e-9, 0.5, 0.999):
-        region = dist.hdr(coverage)[0]
-        # Right to 1e-9, or between what is a few numbers smaller and larger.
-        low, high = (
-            mpmath.fsum(
-                exact.cdf(b + side * math.ulp(b)) - exact.cdf(a - side * math.ulp(a))
-                for a, b in region.tolist()
-            )
-            for side in (-4, 4)
-        )
-        if not low - EXACT <= coverage <= high + EXACT:
-            found.append(("hdr", coverage, len(region), mpmath.nstr(high, 12)))
-    if not len(dist.modes()[0]):
-        found.append(("modes",))
+    found += [*mode_faults(dist), *region_faults(dist)]
     return [fault for fault in found if fault is not None]
+
+
+def mode_faults(dist):
+    """Yield what is wrong with the modes of the only row."""
+    (places,), _, (masses,) = dist.modes(return_mass=True)
+    heights = dist.logpdf(places[None])[0]
+    if not (np.all(np.diff(places) > 0) and np.all(np.isfinite(heights))):
+        yield "modes", places, heights
+    if not (np.all(masses > 0) and abs(masses.sum() - 1) <= EXACT):
+        yield "masses of modes", masses
+    # A mean where the density is higher than at the numbers beside it is a mode.
+    means = dist.means[0, dist.weights[0] > 0]
+    with np.errstate(under="ignore"):
+        beside = np.nextafter(means, -np.inf), np.nextafter(means, np.inf)
+        at, low, high = (dist.logpdf(x[None])[0] for x in (means, *beside))
+    apart = 1e-9 * (1 + abs(at))
+    is_peak = (at > low + apart) & (at > high + apart)
+    if not np.all(np.isin(means[is_peak], places)):
+        yield "modes missed", np.setdiff1d(means[is_peak], places)
+    if not dist.logpdf(dist.mode()[None])[0, 0] >= at.max() - EXACT * abs(at.max()):
+        yield "mode", dist.mode(), at.max()
+
+
+def region_faults(dist, coverages=(1e-12, 1e-9, 1e-5, 0.5, 0.999)):
+    """Yield what is wrong with the highest-density regions of the only row."""
+
+    def mass(region):
+        return dist.prob(region[:, 0][None], region[:, 1][None]).sum()
+
+    for coverage in coverages:
+        region = dist.hdr(coverage)[0]
+        slack = min(EXACT, 1e-3 * coverage)
+        if not np.all(np.diff(region.ravel()) > 0):
+            yield "order of hdr", coverage, region
+        if not mass(region) >= coverage - slack:
+            yield "hdr too small", coverage, region, mass(region)
+        # The next numbers inside: no mass is to spare where ends can be resolved.
+        with np.errstate(under="ignore"):
+            inner = np.nextafter(region, [np.inf, -np.inf])
+            outer = np.nextafter(region, [-np.inf, np.inf]).ravel()
+        kept = inner[inner[:, 0] < inner[:, 1]]
+        if not min(mass(region), mass(kept)) <= coverage + slack:
+            yield "hdr too large", coverage, region, mass(region)
+        places = np.concatenate([dist.modes()[0], dist.means[0, dist.weights[0] > 0]])
+        is_in = np.any((places >= region[:, :1]) & (places <= region[:, 1:]), axis=0)
+        inside = np.concatenate([inner.ravel(), places[is_in]])
+        # What is left of neighbouring numbers are the ends, which are not inside.
+        inside = inside[np.any((inside > region[:, :1]) & (inside < region[:, 1:]), 0)]
+        outside = np.concatenate([outer, places[~is_in]])
+        if len(inside):
+            level = dist.logpdf(inside[None]).min()
+            beyond = dist.logpdf(outside[None]).max()
+            if not beyond <= level + EXACT * (1 + min(abs(level), 1e300)):
+                yield "hdr is not the highest", coverage, region, level, beyond
 
 
 def all_faults(n_mixtures):

@@ -1,15 +1,56 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Modes and highest-density regions of one output where float64 ends."""
 
+import math
+
 import numpy as np
 import pytest
 
 from skmdn import MixtureDistribution
 
 
-def test_region_of_a_mean_beyond_the_resolution():
+@pytest.mark.parametrize("coverage", [1e-9, 0.5, 0.999])
+def test_ends_beyond_the_resolution_are_rounded_outwards(coverage):
     dist = MixtureDistribution([[1.0]], [[1e20]], [[1.0]])
-    np.testing.assert_array_equal(dist.hdr(0.9), [[[1e20, 1e20]]])
+    beside = np.nextafter(1e20, [0, np.inf])
+    np.testing.assert_array_equal(dist.hdr(coverage), [[beside]])
+
+
+def test_component_beyond_the_resolution_on_a_slope():
+    # Its density turns twice between neighbouring numbers.
+    dist = MixtureDistribution(
+        [[0.25, 0.25, 0.5]], [[-1.0, -1e-5, 1.0]], [[0.5, 1e-100, 2.0]]
+    )
+    assert dist.mode() == [-1e-5]
+    (places,), _, (masses,) = dist.modes(return_mass=True)
+    assert places[1] == -1e-5
+    assert np.all(masses > 0.1)
+    beside = np.nextafter(-1e-5, [-1, 1])
+    np.testing.assert_array_equal(dist.hdr(0.2), [[beside]])
+    (region,) = dist.hdr(0.8)
+    assert dist.prob(region[:, 0], region[:, 1]).sum() == pytest.approx(0.8, abs=1e-9)
+
+
+def test_components_farther_apart_than_squares_of_their_scales():
+    dist = MixtureDistribution([[0.4, 0.6]], [[-373.02, 0.0]], [[1e-300, 1e-300]])
+    (places,), _, (masses,) = dist.modes(return_mass=True)
+    np.testing.assert_array_equal(places, [-373.02, 0.0])
+    np.testing.assert_allclose(masses, [0.4, 0.6])
+    (region,) = dist.hdr(0.5)
+    np.testing.assert_array_equal(region[0], np.nextafter(-373.02, [-400, 0]))
+    # Where the other is denser than the first is at its top.
+    half = 1e-300 * math.sqrt(2 * math.log(0.6 / 0.4))
+    np.testing.assert_allclose(region[1], [-half, half], rtol=1e-6)
+
+
+@pytest.mark.parametrize("more", [-1e-8, 0, 1e-10, 1e-9, 3e-9, 1e-8, 1e-7])
+def test_coverage_at_the_top_of_a_lower_mode(more):
+    # There the mass grows by more than 1e-9 between neighbouring levels.
+    dist = MixtureDistribution([[0.6, 0.4]], [[0.0, 50.0]], [[1.0, 1.0]])
+    coverage = 0.6 * math.erf(math.sqrt(math.log(0.6 / 0.4))) + more
+    (region,) = dist.hdr(coverage)
+    mass = dist.prob(region[:, :1].T, region[:, 1:].T).sum()
+    assert mass == pytest.approx(coverage, abs=1.1e-11)
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e300])

@@ -4,10 +4,10 @@
 import numpy as np
 
 from skmdn._distribution import kinks
-from skmdn._distribution.kernels import extrema as regions
+from skmdn._distribution.kernels import extrema, regions
 from skmdn._distribution.quadrature import row_blocks
 
-_FARTHEST = 30.0  # scales beyond which there is no mass, yet a density
+_FARTHEST = 80.0  # scales; exp(-z^2 / 2) is below any ratio of float64 heights
 _DEEPEST = 2200  # halvings of the longest line down to the smallest float64
 
 
@@ -17,14 +17,14 @@ def extrema_blocks(dist):
     What kernels take: weights, means and scales, and their scratch.
     """
     size = 4 * dist.n_components + 8
-    padded = -(-dist.n_components // regions.LANES) * regions.LANES
-    scratch = np.empty((4, padded)), np.empty((6, regions.LANES))
+    padded = -(-dist.n_components // extrema.LANES) * extrema.LANES
+    scratch = np.empty((4, padded)), np.empty((6, extrema.LANES))
     stack = np.empty((_DEEPEST, 3))
     for rows in row_blocks(len(dist), 2 * size):
         parameters = dist.weights[rows], dist.means[rows], dist.scales[rows]
         places = np.empty((len(parameters[0]), size))
         heights, counts = np.empty_like(places), np.empty(len(places), dtype=np.int64)
-        regions.find_extrema(*parameters, *scratch, stack, places, heights, counts)
+        extrema.find_extrema(*parameters, *scratch, stack, places, heights, counts)
         yield rows, (*parameters, *scratch), places, heights, counts
 
 
@@ -42,7 +42,7 @@ def modes_on_line(dist):
         known = np.arange(most - 1) < (numbers - 1)[:, None]
         edges[:, 1:-1][known] = valleys[known]
         mass = np.empty((len(counts), most))
-        regions.masses(*parameters, edges, numbers, mass)
+        extrema.masses(*parameters, edges, numbers, mass)
         for row, number in enumerate(numbers):
             locations.append(places[row, : 2 * number : 2].copy())
             with np.errstate(over="ignore", under="ignore"):
@@ -70,10 +70,10 @@ def highest_density_regions(dist, coverage):
     found = []
     for _, parameters, places, heights, counts in extrema_blocks(dist):
         weights, means, scales = parameters[:3]
-        half = (counts.max(initial=1) + 1) // 2 + 1
+        most = (counts.max(initial=1) + 1) // 2
         ends = np.stack(_ends(weights, means, scales), axis=1)
-        edges = np.empty((2 * half, 2))
-        out, numbers = np.empty((len(counts), half, 2)), np.empty_like(counts)
+        edges = np.empty((3, most, 2))
+        out, numbers = np.empty((len(counts), most, 2)), np.empty_like(counts)
         regions.regions(
             *(*parameters, coverage, ends),
             *(places, heights, counts, edges, out, numbers),
@@ -91,4 +91,6 @@ def _ends(weights, means, scales):
     with np.errstate(over="ignore"):
         low = np.where(used, means - _FARTHEST * scales, np.inf).min(axis=1)
         high = np.where(used, means + _FARTHEST * scales, -np.inf).max(axis=1)
+    # At least the next number, where scales are below the resolution.
+    low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
     return np.maximum(low, -largest), np.minimum(high, largest)

@@ -92,6 +92,8 @@ class Regions:
 
         The points where the density is above a level, found such that their probability
         is right to 1e-10 [1]_: a union of disjoint intervals, one or more modes each.
+        Ends that fall between neighbouring float64 numbers where that matters, beside
+        components narrower than these, are rounded outwards.
 
         Parameters
         ----------

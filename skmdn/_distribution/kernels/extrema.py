@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Extrema of mixture densities, and highest-density regions, one row at a time.
+"""Extrema of mixture densities, one row at a time.
 
-Between neighbouring extrema a density is monotone: every level is crossed at most once.
 Extrema are sign changes of the derivative at points half a scale apart, refined by
 Newton's method, so that no mode is missed and none is found twice. The line is halved
 until a few points are enough for the components that matter there: the others, which
@@ -23,24 +22,24 @@ from skmdn._jit.vector64 import exp64
 LANES = 32
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _FLAT = 1e-13  # a derivative this much smaller than its terms is rounding
-_LEVEL_EXACT = 1e-11  # in mass
 _MAX_ITER = 2200  # halvings from the largest float64 down to the smallest
 _SPACING = 0.5  # of the points where the slope is looked at, in scales
+_JUMP = 1e-9  # relative; log-densities differ by more than rounding
 _NEGLIGIBLE = 60.0  # nats below the density: nothing of value, slope and curvature
 _FARTHEST = 1e150  # scales; a square beyond this would overflow
+_BEYOND = 0.4 * _FARTHEST**2  # nats; all squares are beyond, and alike
 _LARGEST = np.finfo(np.float64).max
-# Levels closer together than float64 numbers would tell smaller masses apart.
-_SMALL_COVERAGE = 1e-6
 
 
 @helper
-def _pack(weights, means, scales, packed):
+def pack(weights, means, scales, packed):
     """Lay a row out, components of weight 0 left out; return (how many, unit)."""
     used, unit = 0, np.inf
     for k in range(weights.size):
         if weights[k] > 0.0:
             packed[0, used] = math.log(weights[k]) - math.log(scales[k])
-            packed[1, used], packed[2, used] = means[k], 1.0 / scales[k]
+            packed[1, used] = means[k]
+            packed[2, used] = min(1.0 / scales[k], _LARGEST)
             packed[3, used] = weights[k]
             unit, used = min(unit, scales[k]), used + 1
     for k in range(used, packed.shape[1]):
@@ -54,8 +53,19 @@ def _padded(n):
     return -(-n // LANES) * LANES
 
 
+@helper
+def _towards_nearest(x, packed, n, unit):
+    """1 or -1, towards the component that is the fewest scales away."""
+    least, direction = np.inf, 0.0
+    for k in range(n):
+        distance = abs(x - packed[1, k]) * (unit * packed[2, k])
+        if distance < least:
+            least, direction = distance, math.copysign(1.0, packed[1, k] - x)
+    return direction
+
+
 @loop_helper
-def _derivatives(x, packed, n, unit, lanes):
+def derivatives(x, packed, n, unit, lanes):
     """Log-density, its derivative, and the second derivative of the density itself.
 
     Of the first n components, summed in lanes. Derivatives are 0 where they are
@@ -77,6 +87,8 @@ def _derivatives(x, packed, n, unit, lanes):
     best = -np.inf
     for lane in range(LANES):
         best = max(best, terms[lane])
+    if best < -_BEYOND:
+        return best, _towards_nearest(x, packed, n, unit), 0.0
     for first in range(0, _padded(n), LANES):
         factor = packed[0, first : first + LANES]
         mu = packed[1, first : first + LANES]
@@ -103,7 +115,7 @@ def _derivatives(x, packed, n, unit, lanes):
 
 
 @loop_helper
-def _mass(low, high, packed, lanes):
+def mass_between(low, high, packed, lanes):
     """P(low < Y < high), from the smaller tails of every component."""
     sums = lanes[0]
     for lane in range(LANES):
@@ -130,7 +142,7 @@ def _turning_point(low, high, rising, packed, n, unit, lanes):
     for _ in range(_MAX_ITER):
         if not low < x < high:
             break
-        _, slope, bend = _derivatives(x, packed, n, unit, lanes)
+        _, slope, bend = derivatives(x, packed, n, unit, lanes)
         if slope == 0.0 and (bend == 0.0 or (bend < 0.0) == rising):
             return x
         if slope == 0.0 or (slope > 0.0) == rising:
@@ -142,7 +154,12 @@ def _turning_point(low, high, rising, packed, n, unit, lanes):
         if not low < target < high or not abs(target - x) <= 0.5 * step:
             target = 0.5 * low + 0.5 * high
         step, x = abs(target - x), target
-    return x if low <= x <= high else 0.5 * low + 0.5 * high
+    # Neighbouring numbers: the one that is higher, or lower.
+    left, right = (
+        derivatives(low, packed, n, unit, lanes)[0],
+        derivatives(high, packed, n, unit, lanes)[0],
+    )
+    return low if (left > right) == rising else high
 
 
 @helper
@@ -155,7 +172,7 @@ def _turned_between(low, high, rising, packed, n, unit, lanes):
         middle = 0.5 * low + 0.5 * high
         if not low < middle < high:
             break
-        _, slope, bend = _derivatives(middle, packed, n, unit, lanes)
+        _, slope, bend = derivatives(middle, packed, n, unit, lanes)
         if slope != 0.0 and (slope > 0.0) != rising:
             return middle
         # The rest of the way is too short for the slope to get to 0.
@@ -196,6 +213,14 @@ def _keep_relevant(a, b, packed, n):
 
 
 @helper
+def _is_jump(left, left_value, right, value):
+    """Whether log-densities of neighbouring numbers are far apart."""
+    if left != left or left < 0.5 * left + 0.5 * right < right:
+        return False
+    return abs(value - left_value) > _JUMP * (1.0 + abs(value))
+
+
+@helper
 def _find_extrema(packed, used, unit, lanes, stack, extrema):
     """Fill in the extrema, maximum first, alternating; return how many there are."""
     low, high = np.inf, -np.inf
@@ -203,7 +228,8 @@ def _find_extrema(packed, used, unit, lanes, stack, extrema):
         low = min(low, packed[1, k] - _SPACING / packed[2, k])
         high = max(high, packed[1, k] + _SPACING / packed[2, k])
     low, high = max(low, -_LARGEST), min(high, _LARGEST)
-    count, rising, left, left_bend, depth = 0, True, np.nan, 0.0, 1
+    count, rising, depth = 0, True, 1
+    left, left_value, left_bend = np.nan, 0.0, 0.0
     stack[0, 0], stack[0, 1], stack[0, 2] = low, high, used
     while depth > 0:
         depth -= 1
@@ -228,13 +254,21 @@ def _find_extrema(packed, used, unit, lanes, stack, extrema):
             right = b if i == n_steps else (1.0 - share) * a + share * b
             if right <= left or count + 4 > extrema.size:
                 continue
-            _, slope, bend = _derivatives(right, packed, n, local, lanes)
+            value, slope, bend = derivatives(right, packed, n, local, lanes)
+            if _is_jump(left, left_value, right, value):
+                # Slopes say nothing of what is between neighbouring numbers.
+                if (value > left_value) != rising:
+                    extrema[count] = left
+                    count, rising = count + 1, not rising
+                left, left_value, left_bend = right, value, bend
+                continue
             is_extremum = slope == 0.0
             if is_extremum:
                 if bend == 0.0:
                     continue
                 slope = -bend  # its sign just before
             if (slope > 0.0) != rising:
+                left = right if left != left else left
                 extrema[count] = _turning_point(
                     left, right, rising, packed, n, local, lanes
                 )
@@ -252,10 +286,28 @@ def _find_extrema(packed, used, unit, lanes, stack, extrema):
             if is_extremum:
                 extrema[count] = right
                 count, rising = count + 1, not rising
-            left, left_bend = right, bend
-    if count == 0:  # Floats around the means are farther apart than scales.
-        extrema[0], count = packed[1, 0], 1
-    return count - 1 if count % 2 == 0 else count
+            left, left_value, left_bend = right, value, bend
+    if rising:  # To the last number.
+        extrema[count] = left if left == left else packed[1, 0]
+        count += 1
+    return count
+
+
+@helper
+def _drop_unresolved(extrema, heights, count):
+    """Leave out minima not below both of their maxima, and the lower of these.
+
+    Between neighbouring numbers a density may turn, which none of its values shows.
+    """
+    kept = 0  # place of the last maximum kept
+    for i in range(2, count, 2):
+        if heights[i - 1] < min(heights[kept], heights[i]):
+            extrema[kept + 1], heights[kept + 1] = extrema[i - 1], heights[i - 1]
+            kept += 2
+        elif heights[i] <= heights[kept]:
+            continue
+        extrema[kept], heights[kept] = extrema[i], heights[i]
+    return kept + 1
 
 
 @compiled
@@ -270,11 +322,12 @@ def find_extrema(
     """
     wide_vectors()
     for row in range(weights.shape[0]):
-        used, unit = _pack(weights[row], means[row], scales[row], packed)
+        used, unit = pack(weights[row], means[row], scales[row], packed)
         counts[row] = _find_extrema(packed, used, unit, lanes, stack, extrema[row])
         for i in range(counts[row]):
             at = extrema[row, i]
-            heights[row, i], _, _ = _derivatives(at, packed, used, unit, lanes)
+            heights[row, i], _, _ = derivatives(at, packed, used, unit, lanes)
+        counts[row] = _drop_unresolved(extrema[row], heights[row], counts[row])
 
 
 @compiled
@@ -282,169 +335,6 @@ def masses(weights, means, scales, packed, lanes, edges, counts, out):
     """Probabilities between neighbouring edges (n, m + 1), the first counts[row]."""
     wide_vectors()
     for row in range(weights.shape[0]):
-        _pack(weights[row], means[row], scales[row], packed)
+        pack(weights[row], means[row], scales[row], packed)
         for i in range(counts[row]):
-            out[row, i] = _mass(edges[row, i], edges[row, i + 1], packed, lanes)
-
-
-@helper
-def _crossing(level, low, high, x, packed, n, unit, lanes):
-    """Where the log-density, monotone from low to high, is at a level.
-
-    low is below the level, high above; low may be the larger number. x is a guess.
-    """
-    if not min(low, high) < x < max(low, high):
-        x = 0.5 * low + 0.5 * high
-    step = abs(high - low)
-    for _ in range(_MAX_ITER):
-        value, slope, _ = _derivatives(x, packed, n, unit, lanes)
-        if value < level:
-            low = x
-        else:
-            high = x
-        if abs(value - level) <= 1e-14 + 4e-16 * abs(level):
-            break
-        change = (level - value) / slope * unit
-        if abs(change) <= 1e-15 * abs(x):
-            break
-        # Steps that do not shrink may go round in circles: halve the bracket instead.
-        target = x + change
-        if not min(low, high) < target < max(low, high) or abs(change) > 0.5 * step:
-            target = 0.5 * low + 0.5 * high
-            if not min(low, high) < target < max(low, high):
-                return high
-        step, x = abs(target - x), target
-    return x
-
-
-@helper
-def _region(level, extrema, heights, count, packed, n, unit, lanes, edges):
-    """Intervals where the log-density is above a level; return (how many, mass).
-
-    edges (m, 2) holds guesses for the edges on either side of every maximum: even rows
-    of extrema. Intervals are written to the rows `len(edges) // 2` and on.
-    """
-    half = edges.shape[0] // 2
-    intervals, mass, open_since = 0, 0.0, np.nan
-    for i in range(0, count, 2):
-        if heights[i] <= level:
-            continue
-        if math.isnan(open_since):
-            outside = extrema[i - 1] if i > 0 else edges[half - 1, 0]
-            open_since = _crossing(
-                *(level, outside, extrema[i], edges[i // 2, 0], packed, n, unit, lanes)
-            )
-            edges[i // 2, 0] = open_since
-        if i == count - 1 or heights[i + 1] < level:
-            outside = extrema[i + 1] if i < count - 1 else edges[half - 1, 1]
-            end = _crossing(
-                *(level, outside, extrema[i], edges[i // 2, 1], packed, n, unit, lanes)
-            )
-            edges[i // 2, 1] = end
-            edges[half + intervals, 0], edges[half + intervals, 1] = open_since, end
-            mass += _mass(open_since, end, packed, lanes)
-            intervals, open_since = intervals + 1, np.nan
-    return intervals, mass
-
-
-@helper
-def _slope_of_mass(intervals, edges, half, level, packed, n, unit, lanes):
-    """Derivative of the mass of a region by its log-level; negative."""
-    slope = 0.0
-    for i in range(intervals):
-        for side in range(2):
-            at = edges[half + i, side]
-            _, steepness, _ = _derivatives(at, packed, n, unit, lanes)
-            if steepness == 0.0:
-                return -np.inf
-            slope -= math.exp(level + math.log(unit)) / abs(steepness)
-    return slope
-
-
-@helper
-def _solve(coverage, extrema, heights, count, packed, n, unit, lanes, edges):
-    """Find the level whose region has the coverage; return the number of intervals."""
-    half = edges.shape[0] // 2
-    highest = 0
-    for i in range(0, count, 2):
-        highest = i if heights[i] > heights[highest] else highest
-    high = heights[highest]
-    if coverage < _SMALL_COVERAGE:
-        reach = 0.5 * coverage * math.exp(-high - math.log(unit)) * unit
-        edges[half, 0] = extrema[highest] - reach
-        edges[half, 1] = extrema[highest] + reach
-        return 1
-    # The density at the ends of the line that edges[half - 1] cuts off is below any
-    # level of interest.
-    low = min(
-        _derivatives(edges[half - 1, 0], packed, n, unit, lanes)[0],
-        _derivatives(edges[half - 1, 1], packed, n, unit, lanes)[0],
-    )
-    level = max(low, high - 1.0)
-    intervals, step = 0, high - low
-    for _ in range(_MAX_ITER):
-        intervals, mass = _region(
-            *(level, extrema, heights, count, packed, n, unit, lanes, edges)
-        )
-        error = mass - coverage
-        if abs(error) <= _LEVEL_EXACT:
-            break
-        if error > 0.0:
-            low = level
-        else:
-            high = level
-        slope = _slope_of_mass(intervals, edges, half, level, packed, n, unit, lanes)
-        target = level - error / slope
-        if not low < target < high or abs(target - level) > 0.5 * step:
-            target = 0.5 * low + 0.5 * high
-            if not low < target < high:
-                break
-        step, level = abs(target - level), target
-    if intervals == 0:  # Floats around the means are farther apart than scales.
-        edges[half, 0], edges[half, 1] = extrema[highest], extrema[highest]
-        return 1
-    return intervals
-
-
-@compiled
-def regions(
-    weights,
-    means,
-    scales,
-    packed,
-    lanes,
-    coverage,
-    ends,
-    extrema,
-    heights,
-    counts,
-    edges,
-    out,
-    found,
-):
-    """Highest-density region of every row.
-
-    ends (n, 2) bracket all mass; extrema, heights and counts are those of
-    `find_extrema`; edges (2 m, 2) with m > (the most extrema) / 2 + 1 is scratch; out
-    (n, m, 2) is filled with intervals, found (n,) int64 with how many there are.
-    """
-    wide_vectors()
-    half = edges.shape[0] // 2
-    for row in range(weights.shape[0]):
-        for i in range(half):
-            edges[i, 0], edges[i, 1] = np.nan, np.nan
-        edges[half - 1, 0], edges[half - 1, 1] = ends[row, 0], ends[row, 1]
-        used, unit = _pack(weights[row], means[row], scales[row], packed)
-        found[row] = _solve(
-            coverage,
-            extrema[row],
-            heights[row],
-            counts[row],
-            packed,
-            used,
-            unit,
-            lanes,
-            edges,
-        )
-        for i in range(found[row]):
-            out[row, i, 0], out[row, i, 1] = edges[half + i, 0], edges[half + i, 1]
+            out[row, i] = mass_between(edges[row, i], edges[row, i + 1], packed, lanes)
