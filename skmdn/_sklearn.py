@@ -165,7 +165,30 @@ def takes_weights(scorer):
 
 def check_inputs(estimator, X):
     """Validate inputs to predict for."""
+    if _are_plain(estimator, X):
+        return X
     return validate_data(estimator, X, reset=False, dtype=np.float64)
+
+
+def _are_plain(estimator, X):
+    """Whether inputs are as the checks return them, which take a fifth of a row's time.
+
+    Names of columns are for scikit-learn to compare, and to warn of.
+    """
+    return (
+        _is_finite(X)
+        and X.ndim == 2
+        and X.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+    )
+
+
+def _is_finite(values):
+    """Whether these are numbers in float64 with a finite sum, one at least."""
+    if type(values) is not np.ndarray or values.dtype != np.float64 or not values.size:
+        return False
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(values.sum()))
 
 
 def check_any(estimator, X):
@@ -193,15 +216,17 @@ def take_rows(X, rows):
 
 def check_targets(estimator, X, y, n_outputs):
     """Validate rows to evaluate: X and the targets as (n_samples, n_outputs)."""
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        reset=False,
-        dtype=np.float64,
-        multi_output=True,
-        y_numeric=True,
-    )
+    is_checked = _are_plain(estimator, X) and _is_finite(y) and y.ndim < 3
+    if not is_checked or len(X) != len(y):
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            reset=False,
+            dtype=np.float64,
+            multi_output=True,
+            y_numeric=True,
+        )
     Y = _as_columns(y)
     if Y.shape[1] != n_outputs:
         raise ValueError(

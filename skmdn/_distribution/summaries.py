@@ -63,7 +63,10 @@ class Summaries:
         std : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         """
         deviation, stds = self._deviations(), evaluate.component_stds(self)
-        var = np.einsum("nk,nk...->n...", self.weights, stds**2 + deviation**2)
+        var = sum(
+            np.einsum("nk,nk...->n...", self.weights, part**2)
+            for part in (stds, deviation)
+        )
         std = np.sqrt(var)
         extreme = ~((var > _SMALL_SQUARE) & (var < 1 / _SMALL_SQUARE))
         if np.any(extreme):
@@ -122,7 +125,8 @@ class Summaries:
         heaviest = np.argmax(self.weights, axis=1)
         means = evaluate.component_means(self)
         deviation = means - means[np.arange(len(self)), heaviest][:, None]
-        return deviation - np.einsum("nk,nk...->n...", self.weights, deviation)[:, None]
+        deviation -= np.einsum("nk,nk...->n...", self.weights, deviation)[:, None]
+        return deviation
 
     def _root_weights(self, order):
         """Roots of the weights, on the axes of the means: factors below a power."""
