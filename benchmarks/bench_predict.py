@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""MixtureDistribution against NumPy and SciPy, on one core.
+"""MixtureDistribution against NumPy and SciPy, and what predictions cost; on one core.
 
 Each method is compared with what one would write in NumPy and SciPy with some care:
 whole arrays, no Python loop over rows. Results are checked for equality first. Prints
 nanoseconds a row, the ratio, and the memory that a call takes on top, in units of its
 result.
+
+Then the predictions of both estimators, in microseconds of CPU time a row for calls of
+some numbers of rows, with what is slow for many components; and the peak of the memory
+that a call takes on top of its result, in MB.
 
     python benchmarks/bench_predict.py [--rows 100000] [--components 5]
 """
@@ -23,10 +27,12 @@ import scipy
 from scipy import special
 from scipy.optimize import brentq
 
-from skmdn import MixtureDistribution
+from skmdn import MDNRegressor, MDNRegressorCV, MixtureDistribution
 
 _REPEATS = 7
 _BRENTQ_ROWS = 500
+_ROWS = (1, 1000, 100_000)
+_QUANTILES = [[0.05, 0.5, 0.95]]
 
 
 def parameters(n_rows, n_components):
@@ -109,11 +115,29 @@ def seconds(func):
     return min(times)
 
 
-def memory(func):
+def cpu_seconds(func):
+    """Median of as many calls as go into half a second, at least one, after a first."""
+    func()
+    times = []
+    while not times or (sum(times) < 0.5 and len(times) < 1000):
+        start = time.thread_time()
+        func()
+        times.append(time.thread_time() - start)
+    return np.median(times)
+
+
+def peak_memory(func):
+    """Bytes at the peak of a call, and its result."""
     tracemalloc.start()
     result = func()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    return peak, result
+
+
+def memory(func):
+    """Memory of a call in units of its result."""
+    peak, result = peak_memory(func)
     return peak / result.nbytes
 
 
@@ -129,6 +153,81 @@ def check(dist, parts, y, rng):
     spread = dist.std().mean() / np.sqrt(len(dist))
     for draws in (dist.sample(random_state=0), numpy_sample(*parts, rng)):
         assert abs(np.mean(draws - dist.mean())) < 5 * spread
+
+
+def table(n_rows, n_outputs=1):
+    """Two branches, or as many outputs."""
+    rng = np.random.RandomState(0)
+    X = rng.uniform(-1, 1, size=(n_rows, 4))
+    noise = rng.normal(size=(n_rows, n_outputs)) * (0.1 + 0.1 * X[:, 1:2] ** 2)
+    branch = np.where(rng.uniform(size=n_rows) < 0.5, 1, 0)
+    Y = np.sin(3 * X[:, :n_outputs]) + branch[:, None] + noise
+    return X, Y[:, 0] if n_outputs == 1 else Y
+
+
+def predictions(mdn, X, y):
+    """Calls by their names."""
+    return {
+        "predict": lambda: mdn.predict(X),
+        "predict_dist": lambda: mdn.predict_dist(X),
+        "logpdf": lambda: mdn.logpdf(X, y),
+        "sample": lambda: mdn.sample(X, random_state=0),
+        "quantiles": lambda: mdn.predict_dist(X).ppf(_QUANTILES),
+    }
+
+
+def print_predictions(name, mdn):
+    """Costs of a row, for every number of rows."""
+    X, y = table(max(_ROWS))
+    costs = [
+        {call: cpu_seconds(f) / n for call, f in predictions(mdn, X[:n], y[:n]).items()}
+        for n in _ROWS
+    ]
+    print(f"\n{name + ', us a row':30}" + "".join(f"{n:>10} rows" for n in _ROWS))
+    for call in costs[0]:
+        print(f"{call:30}" + "".join(f"{cost[call] * 1e6:15.3f}" for cost in costs))
+
+
+def print_summaries(name, dist):
+    """Costs of a row of what is slow for many components."""
+    y = dist.sample(random_state=0)
+    summaries = {"mode": dist.mode, "reduce(8)": lambda: dist.reduce(8)}
+    if dist.n_outputs == 1:
+        summaries["hdr"] = dist.hdr
+    else:
+        summaries["energy_score"] = lambda: dist.energy_score(y)
+    print(f"\n{name}, {dist.n_components} components, ms a row")
+    for call, func in summaries.items():
+        print(f"{call:30}{cpu_seconds(func) / len(dist) * 1e3:15.3f}")
+
+
+def print_memory(name, mdn, n_rows):
+    """Peaks beyond the results."""
+    X, y = table(n_rows)
+    calls = predictions(mdn, X, y) | {"score": lambda: mdn.score(X, y)}
+    print(f"\n{name}, {n_rows} rows: MB beyond the result")
+    for call in ("predict", "sample", "logpdf", "score"):
+        peak, result = peak_memory(calls[call])
+        print(f"{call:30}{(peak - np.asarray(result).nbytes) / 1e6:15.1f}")
+
+
+def print_estimators():
+    """Fit both estimators, then time them."""
+    network, ensemble, joint = (
+        mdn.set_params(random_state=0, max_iter=50).fit(*table(1000, n_outputs))
+        for mdn, n_outputs in (
+            (MDNRegressor(), 1),
+            (MDNRegressorCV(), 1),
+            (MDNRegressorCV(), 2),
+        )
+    )
+    print_predictions("MDNRegressor", network)
+    print_predictions("MDNRegressorCV", ensemble)
+    X, _ = table(50)
+    print_summaries("MDNRegressorCV", ensemble.predict_dist(X))
+    print_summaries("MDNRegressorCV, two outputs", joint.predict_dist(X))
+    print_memory("MDNRegressor", network, 1_000_000)
+    print_memory("MDNRegressorCV", ensemble, 200_000)
 
 
 def main():
@@ -169,6 +268,7 @@ def main():
     for q in (0.5, 0.05, 1e-12):
         cost = seconds(lambda q=q: dist.ppf(q)) / options.rows * 1e9 / ours["cdf"]
         print(f"ppf({q:g}) costs {cost:.1f} times a cdf")
+    print_estimators()
 
 
 if __name__ == "__main__":
