@@ -35,39 +35,36 @@ def inside(regions, y):
 # --- coverage -------------------------------------------------------------------------
 
 
-def test_intervals_of_a_bad_model_cover_what_they_promise():
-    covered = {coverage: [] for coverage in COVERAGES}
-    before = []
-    for seed in range(200):
-        model, _, _ = calibrated(199, seed)
-        X, y = make_heteroscedastic(500, random_state=1000 + seed)
-        dist = model.predict_dist(X)
-        before.append(metrics.coverage_score(y, dist.base, 0.9))
-        for coverage in COVERAGES:
-            covered[coverage].append(metrics.coverage_score(y, dist, coverage))
+@pytest.fixture(scope="module")
+def bad_models():
+    """Recalibrated distributions of new rows, and their targets."""
+    rows = [make_heteroscedastic(500, random_state=1000 + seed) for seed in range(100)]
+    models = [calibrated(199, seed)[0] for seed in range(100)]
+    return [(m.predict_dist(X), y) for m, (X, y) in zip(models, rows, strict=True)]
+
+
+def test_intervals_of_a_bad_model_cover_what_they_promise(bad_models):
+    before = [metrics.coverage_score(y, dist.base, 0.9) for dist, y in bad_models]
     assert np.mean(before) < 0.7
     for coverage in COVERAGES:
-        assert np.mean(covered[coverage]) == pytest.approx(coverage, abs=0.01)
+        covered = [metrics.coverage_score(y, dist, coverage) for dist, y in bad_models]
+        assert np.mean(covered) == pytest.approx(coverage, abs=0.01)
 
 
-def test_regions_of_a_bad_model_cover_what_they_promise():
-    covered = {coverage: [] for coverage in COVERAGES}
-    for seed in range(200):
-        model, _, _ = calibrated(199, seed)
-        X, y = make_heteroscedastic(100, random_state=1000 + seed)
-        dist = model.predict_dist(X)
-        for coverage in COVERAGES:
-            # The model predicts the same for every row: one region serves all.
-            region = dist[:1].hdr(coverage)
-            covered[coverage].append(np.mean(inside(region * 100, y)))
+def test_regions_of_a_bad_model_cover_what_they_promise(bad_models):
     for coverage in COVERAGES:
-        assert np.mean(covered[coverage]) == pytest.approx(coverage, abs=0.01)
+        # The model predicts the same for every row: one region serves all.
+        covered = [
+            np.mean(inside(dist[:1].hdr(coverage) * len(y), y))
+            for dist, y in bad_models
+        ]
+        assert np.mean(covered) == pytest.approx(coverage, abs=0.01)
 
 
 def test_coverage_with_few_rows_is_never_too_small():
     # 19 rows: 90 % needs ranks 1 and 19, which cover 18/20 exactly.
     covered = []
-    for seed in range(400):
+    for seed in range(200):
         model, _, _ = calibrated(19, seed)
         X, y = make_heteroscedastic(200, random_state=1000 + seed)
         covered.append(metrics.coverage_score(y, model.predict_dist(X), 0.9))

@@ -63,7 +63,7 @@ def test_weights_correct_for_other_inputs_than_those_calibrated_on():
         return x[:, None], (0.2 + 2 * x) * rng.normal(size=n)
 
     covered = {"weighted": [], "plain": []}
-    for _ in range(50):
+    for _ in range(30):
         X, y = draw(400)
         frozen = FrozenEstimator(Bad().fit(X, y))
         # The new rows come mostly from the noisy end: their inputs have density 3 x^2.
