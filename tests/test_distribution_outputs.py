@@ -100,6 +100,53 @@ def test_energy_score_by_draws_agrees(joint):
     assert np.all(np.abs(np.mean(drawn, axis=0) - exact) < 4 * error)
 
 
+def test_energy_score_by_draws_of_any_magnitude():
+    for unit in (1e-200, 1e200):
+        huge = MixtureDistribution([[1.0]], [[[0.0, unit]]], [[[unit, unit]]])
+        one = MixtureDistribution([[1.0]], [[[0.0, 1.0]]], [[[1.0, 1.0]]])
+        drawn = huge.energy_score([0.0, 0.0], n_samples=9, random_state=0) / unit
+        expected = one.energy_score([0.0, 0.0], n_samples=9, random_state=0)
+        assert drawn == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("z", "loss"), [(0.0, -np.inf), (3.0, np.inf)])
+def test_cde_loss_beyond_float64_has_a_sign(z, loss):
+    n_outputs = 4
+    narrow = MixtureDistribution(
+        [[1.0]], [np.zeros((1, n_outputs))], [np.full((1, n_outputs), 1e-100)]
+    )
+    assert narrow.cde_loss(np.full(n_outputs, z * 1e-100))[0] == loss
+
+
+@pytest.mark.parametrize("far", [5.0, 5e-200])
+def test_far_from_all_components_the_nearest_is_responsible(far):
+    dist = MixtureDistribution(
+        [[0.5, 0.3, 0.2]],
+        [[[0.0, 0.0], [0.0, 0.0], [1e-300, 0.0]]],
+        [[[1e-300, 1.0], [1.1e-300, 1.0], [1.1e-300, 1.0]]],
+    )
+    for place in ([far, 0.0], [far, 3.0]):
+        found = dist.responsibilities(place)
+        np.testing.assert_allclose(found, [[0.0, 0.6, 0.4]], atol=1e-12)
+        np.testing.assert_allclose(
+            dist.condition(0, far).weights, [[0.0, 0.6, 0.4]], atol=1e-12
+        )
+
+
+def test_far_away_weights_of_equal_components_stay():
+    dist = MixtureDistribution([[0.8, 0.2]], np.zeros((1, 2, 2)), np.ones((1, 2, 2)))
+    for far in (1e3, 1e9, 1e200):
+        found = dist.responsibilities([far, 0.3 * far])
+        np.testing.assert_allclose(found, [[0.8, 0.2]], rtol=1e-12)
+
+
+def test_reduce_keeps_the_variance_of_a_light_component_far_away():
+    dist = MixtureDistribution(
+        [[0.5, 0.5, 1e-13]], [[[0.0, 0.0], [9.0, 1.0], [1e7, 0.0]]], np.ones((1, 3, 2))
+    )
+    np.testing.assert_allclose(dist.reduce(1).var(), dist.var(), rtol=1e-12)
+
+
 def test_conditional_times_marginal_is_joint():
     dist = random_mixture(8, n_outputs=3)
     Y = np.random.RandomState(9).normal(size=(N, 3))

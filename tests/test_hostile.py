@@ -12,6 +12,8 @@ from scipy import sparse
 
 from skmdn import MDNRegressor, MDNRegressorCV
 from skmdn._fit.model import Model
+from skmdn.calibration import ConformalMDNRegressor
+from skmdn.metrics import crps_loss
 
 N = 120
 QUICK = {"max_iter": 30, "random_state": 0}
@@ -373,6 +375,19 @@ def test_errstate_of_the_caller_does_not_leak(size, weight):
         mdn.predict(X, output_type="mode")
         mdn.logpdf(X, y)
         mdn.sample(X, 2, random_state=0)
+
+
+def test_errstate_of_the_caller_does_not_leak_into_calibration():
+    X, y = _table(np.random.RandomState(0))
+    weight = 10.0 ** np.linspace(-300, 300, N)
+    mdn = ConformalMDNRegressor(MDNRegressor(max_iter=2, random_state=0))
+    with np.errstate(all="raise"):
+        mdn.fit(X, y, weight)
+        dist = mdn.predict_dist(X)
+        for answer in (dist.cdf(y), dist.ppf(1e-300), dist.sample(2, random_state=0)):
+            assert not np.isnan(answer).any()
+        assert np.isfinite(mdn.score(X, y, weight))
+        assert np.isfinite(crps_loss(y, dist.base, sample_weight=weight))
 
 
 def test_huge_weights_of_a_score():

@@ -177,9 +177,9 @@ class Scores:
         for rows in row_blocks(len(self), size):
             draws = self[rows].sample(n_samples, random_state=rng)
             others = self[rows].sample(n_samples, random_state=rng)
-            within = np.linalg.norm(draws - others, axis=1).mean(axis=1)
+            within = _length(draws - others, axis=1).mean(axis=1)
             at = points if len(points) == 1 else points[rows]
-            to = np.linalg.norm(draws[:, None] - at[..., None], axis=2).mean(axis=2)
+            to = _length(draws[:, None] - at[..., None], axis=2).mean(axis=2)
             score[rows] = to - 0.5 * within[:, None]
         return score.reshape(shape)
 
@@ -218,11 +218,17 @@ class Scores:
         array([-0.5158])
         """
         density = self.pdf(y)
-        squared = np.zeros(len(self))
-        for i in range(self.n_components):
-            overlap = np.exp(special.logsumexp(self._log_overlaps(i), axis=1))
-            squared += self.weights[:, i] * overlap
-        return squared.reshape(len(self), *[1] * (density.ndim - 1)) - 2 * density
+        overlaps = [
+            special.logsumexp(self._log_overlaps(i), axis=1)
+            for i in range(self.n_components)
+        ]
+        log_squared = special.logsumexp(overlaps, axis=0, b=self.weights.T)
+        log_squared = log_squared.reshape(len(self), *[1] * (density.ndim - 1))
+        loss = np.exp(log_squared) - 2 * density
+        if np.isnan(loss).any():  # Both are beyond float64: the greater one decides.
+            larger = log_squared > np.log(2) + self.logpdf(y)
+            loss = np.where(np.isnan(loss), np.where(larger, np.inf, -np.inf), loss)
+        return loss
 
     def _log_overlaps(self, i):
         """Log of w_j times the integral of f_i f_j, all components j of each row."""
@@ -279,6 +285,13 @@ class Scores:
         for rows in row_blocks(len(self), size):
             divergence[rows] = _divergence(self[rows], other[rows])
         return np.maximum(divergence, 0.0)
+
+
+def _length(vectors, axis):
+    """Euclidean length; squares of huge or tiny numbers would leave float64."""
+    unit = np.abs(vectors).max(axis=axis, keepdims=True, initial=0.0)
+    unit[unit == 0] = 1.0
+    return np.linalg.norm(vectors / unit, axis=axis) * unit.squeeze(axis)
 
 
 def _divergence(f, g):

@@ -200,6 +200,23 @@ class Structure:
 def _log_terms(weights, means, scales, y):
     """Log of weight times density, up to what all components have in common."""
     with np.errstate(divide="ignore", over="ignore"):
-        z = np.clip((y - means) / scales, -_FARTHEST, _FARTHEST)
+        z = (y - means) / scales
+        if np.abs(z).max(initial=0.0) > _FARTHEST:
+            z = _nearer(y - means, scales)
         log_scale = np.log(np.broadcast_to(scales, means.shape)).sum(axis=-1)
-        return np.log(weights) - 0.5 * np.sum(z * z, axis=-1) - log_scale
+        # Relative to the nearest one, next to whose square a weight could be rounding.
+        square = np.sum(z * z, axis=-1)
+        square -= square.min(axis=-1, keepdims=True)
+        return np.log(weights) - 0.5 * square - log_scale
+
+
+def _nearer(distance, scales):
+    """Distances in scales, whose squares do not overflow; their order is the same.
+
+    Where all components are farther away than that, all come nearer by one factor: the
+    nearest one leads by so much that nothing else counts.
+    """
+    log_z = np.log(np.abs(distance)) - np.log(scales)
+    excess = log_z.max(axis=-1).min(axis=-1) - np.log(0.1 * _FARTHEST)
+    root = np.exp(-0.5 * np.maximum(excess, 0.0))[..., None, None]
+    return np.clip(distance * root / (scales / root), -_FARTHEST, _FARTHEST)

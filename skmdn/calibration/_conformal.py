@@ -13,6 +13,7 @@ from skmdn._distribution.checks import (
     check_open_unit,
     new_generator,
 )
+from skmdn._distribution.errstate import own_errstate
 from skmdn._typing import FloatArray, Seed
 from skmdn.calibration._scores import conformal_quantile, normal_scores
 
@@ -25,6 +26,7 @@ _END = 37.5
 _OF_DENSITIES = ("pdf", "logpdf", "modes", "entropy", "mean", "std", "weights", "means")
 
 
+@own_errstate(all="ignore")
 class ConformalDistribution:
     r"""Predicted distributions, recalibrated by the ranks of held-out rows.
 

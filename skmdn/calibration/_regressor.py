@@ -22,6 +22,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skmdn._distribution.checks import check_open_unit, new_generator
+from skmdn._distribution.errstate import own_errstate
 from skmdn._estimators.output_types import check_output_type, summarise
 from skmdn._estimators.unwrap import predict_dist
 from skmdn._sklearn import take_rows
@@ -71,6 +72,7 @@ def _name_of_weights(estimator):
     return f"{prefix}sample_weight"
 
 
+@own_errstate(["fit", "predict", "predict_dist", "score"], all="warn", under="ignore")
 class ConformalMDNRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     """Intervals and regions with guaranteed coverage around any density regressor.
 

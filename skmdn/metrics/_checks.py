@@ -4,6 +4,8 @@
 import numpy as np
 from sklearn.utils import check_array
 
+from skmdn._distribution.errstate import under
+
 
 def check_rows(y_true, dist, method, name="y_true"):
     """Validate targets against the distribution that was predicted for them.
@@ -43,6 +45,7 @@ def check_rows(y_true, dist, method, name="y_true"):
     return y[:, 0] if y.ndim == 2 and n_outputs == 1 else y
 
 
+@under(under="ignore")
 def normalised_weight(sample_weight, n_samples):
     """Weights of the rows that sum to one; equal weights for None.
 
@@ -71,6 +74,7 @@ def normalised_weight(sample_weight, n_samples):
     return weight / weight.sum()
 
 
+@under(under="ignore")
 def weighted_mean(values, sample_weight):
     """Mean over rows; rows of zero weight have no say, whatever their value."""
     weight = normalised_weight(sample_weight, len(values))

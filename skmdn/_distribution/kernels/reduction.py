@@ -87,8 +87,9 @@ def _cheapest(packed, n, cost, partner, values):
 def _merge(packed, i, j):
     """Put the Gaussian with the moments of i and j together into i."""
     total = packed[0, i] + packed[0, j]
-    a = packed[0, i] / total if total > 0.0 else 0.5
-    b = 1.0 - a
+    a, b = 0.5, 0.5
+    if total > 0.0:  # Not b = 1 - a: the lighter one may decide the variance.
+        a, b = packed[0, i] / total, packed[0, j] / total
     for d in range((packed.shape[0] - 1) // 4):
         part = packed[1 + 4 * d : 5 + 4 * d]
         half = 0.5 * part[_MEAN, j] - 0.5 * part[_MEAN, i]
