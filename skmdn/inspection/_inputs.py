@@ -102,7 +102,11 @@ def _values(series):
 def _is_missing(column):
     if np.issubdtype(column.dtype, np.number):
         return ~np.isfinite(column)
-    return np.array([value is None or value != value for value in column])
+    # None, NaN, NaT; pandas.NA, of which even this is not known.
+    same = [value is not None and value == value for value in column]
+    return np.array(
+        [not isinstance(is_it, bool | np.bool_) or not is_it for is_it in same]
+    )
 
 
 def like(X, values, feature):
