@@ -85,9 +85,9 @@ def test_grid_search_finds_the_number_of_branches():
     X = pd.DataFrame(X, columns=["x"])
     model = Pipeline([("scale", StandardScaler()), ("mdn", MDNRegressor())])
     model.set_params(mdn__random_state=0)
-    grid = {"mdn__n_components": [1, 2, 3, 5, 8]}
+    grid = {"mdn__n_components": [1, 3]}
     search = GridSearchCV(model, grid, n_jobs=2, cv=3).fit(X, y)  # loky
-    assert search.best_params_["mdn__n_components"] >= 3
+    assert search.best_params_ == {"mdn__n_components": 3}
     with joblib.parallel_backend("threading"):
         again = GridSearchCV(model, grid, n_jobs=2, cv=3).fit(X, y)
     for name in ("mean_test_score", "std_test_score"):
