@@ -304,7 +304,7 @@ WRONG = {
     "early_stopping": ["yes", 2, None],
     "validation_fraction": [0.0, 1.0, -0.1, np.nan, "half"],
     "n_iter_no_change": [0, 2.5, "never"],
-    "min_scale": [0.0, -1.0, np.nan, np.inf, "small"],
+    "min_scale": [0.0, -1.0, np.nan, np.inf, 1e7, "small"],
     "warm_start": ["yes", None],
     "device": ["gpu", "cuda", None, 0],
     "n_jobs": [0, 1.5, "all"],

@@ -304,3 +304,18 @@ def test_extreme_weights(rng, unit):
     X, y = rng.normal(size=(30, 2)), rng.normal(size=(30, 1))
     weight = merge_duplicates(X, y, np.full(30, unit))[2]
     np.testing.assert_allclose(weight, 1.0)
+
+
+def test_rows_that_no_sum_can_see_do_not_set_the_scale():
+    X = np.arange(10.0)[:, None]
+    y, weight = np.where(X < 9, 0.0, 1e9) + 0.1 * X, np.where(X < 9, 1.0, 1e-190)[:, 0]
+    merged = merge_duplicates(X, y, weight)
+    assert len(merged[0]) == 9
+
+
+def test_quartiles_that_differ_by_rounding_are_equal():
+    rng = np.random.RandomState(0)
+    y = 2.28 + 1e-15 * rng.normal(size=300)
+    y[:9] += 1.0
+    scaling = TargetScaling.fit(y[:, None], np.ones(300))
+    assert 0.05 < abs(scaling.scale[0]) < 1

@@ -106,3 +106,10 @@ def test_a_cross_fit_of_many_rows_holds_out_a_tenth():
     table = MergedTable(rows, None, np.arange(4000))
     ((training, held_out),) = auto_splits(table, np.random.RandomState(0))
     assert (len(training), len(held_out)) == (3600, 400)
+
+
+def test_decay_takes_no_more_than_all():
+    X, y = np.arange(60.0)[:, None], np.arange(60.0) % 7
+    options = {"hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
+    mdn = MDNRegressor(2, alpha=1e3, learning_rate_init=1.0, **options).fit(X, y)
+    assert mdn.score(X, y) > -5

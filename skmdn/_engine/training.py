@@ -77,7 +77,7 @@ class Course:
             key,
             self._counts,
             rate * np.sqrt(1 - BETA2**t) / (1 - BETA1**t),
-            rate * options.alpha,
+            np.minimum(rate * options.alpha, 1.0),  # no part is more than all
             options.input_noise * part,
             streams.step_seeds(key, n_steps),
         )

@@ -100,7 +100,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         Epochs without a better validation score after which training stops. "auto":
         a quarter of `max_iter`. None: never.
     min_scale : "auto" or float, default="auto"
-        Lower bound of the scales of components, in units of the scale of the targets.
+        Lower bound of the scales of components, at most 1e6, in units of the scale of
+        the targets.
         "auto": 0.001, or 0.05 of the spacing of target values that repeat.
     warm_start : bool, default=False
         Whether `fit` starts from the parameters of the previous one. Scaling and
@@ -202,7 +203,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
             Interval(Integral, 1, None, closed="left"),
             None,
         ],
-        "min_scale": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        # Squares in float32 must be finite.
+        "min_scale": [StrOptions({"auto"}), Interval(Real, 0, 1e6, closed="right")],
         "warm_start": ["boolean"],
         "device": [StrOptions({"cpu", "cuda"})],
         "n_jobs": [Integral, None],

@@ -103,7 +103,7 @@ class MergedTable(NamedTuple):
 
 
 def merge_duplicates(X, Y, sample_weight):
-    """Merge equal rows, drop rows without weight, order the rest by their content.
+    """Merge equal rows, drop those without weight, order the rest by their content.
 
     The order in which rows came, and whether a row came twice or with twice the weight,
     have no influence on what is returned, bit for bit. The order follows a hash of the
@@ -126,7 +126,8 @@ def merge_duplicates(X, Y, sample_weight):
     weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
     hashes = _hash_rows(X)
     order = np.lexsort((weight, *Y.T[::-1], hashes))
-    order = order[weight[order] > 0]
+    # No sum of float64 numbers can see a row of less weight.
+    order = order[weight[order] > np.finfo(float).eps * weight.max()]
     X, Y, weight, hashes = X[order], Y[order], weight[order], hashes[order]
     new = np.ones(len(order), dtype=bool)
     new[1:] = hashes[1:] != hashes[:-1]

@@ -63,7 +63,8 @@ def center_and_spread(x, sample_weight):
     )
     with np.errstate(over="ignore"):
         iqr = q3 - q1
-    if iqr > 0:
+    # Quartiles that differ by rounding alone are equal.
+    if iqr > 8 * np.finfo(float).eps * max(abs(q1), abs(q3)):
         spread = min(weighted_std(x, sample_weight), iqr / NORMAL_IQR)
         return center, spread
     # More than half of the rows are equal: let the others decide, without the extremes.
