@@ -21,7 +21,7 @@ from skmdn._estimators.base import DistributionRegressor
 from skmdn._estimators.mdn import MDNRegressor
 from skmdn._estimators.watch import FitsWatch
 from skmdn._fit import auto as _auto
-from skmdn._fit.crossfit import cross_fit, unshared
+from skmdn._fit.crossfit import N_SINGLES, cross_fit, most_fits, unshared
 from skmdn._fit.discrete import warn_if_discrete
 from skmdn._fit.job import fitted_attributes
 from skmdn._fit.model import fitted_state
@@ -75,8 +75,11 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
     cv : "auto", int, cross-validation generator or iterable, default="auto"
         "auto": 5 shuffled folds under 3000 rows, else one hold-out of a tenth; with
         `groups`, folds and hold-out of whole groups.
-    n_estimators : int, default=8
-        Members of every network, see `MDNRegressor`.
+    n_estimators : "auto" or int, default="auto"
+        Members of every network, see `MDNRegressor`. "auto": 8; and to the first split
+        a single, deeper network is fitted too, which is better where targets have
+        almost no noise. It is weighed by the held-out rows like all others; where it is
+        better by a clear tenth of a nat, two of it are fitted to every split.
     param_grid : dict or None, default=None
         Candidates for further parameters of `MDNRegressor`: names to sequences.
     scoring : str, callable or None, default=None
@@ -88,12 +91,14 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         Whether to fit the temperature of the scales, the sharpness of the weights, and
         the weight of linear models [4]_ to out-of-fold densities.
     hidden_layer_sizes, activation, family, covariance_type
-        See `MDNRegressor`.
+        See `MDNRegressor`. The single network of ``n_estimators="auto"`` has three
+        layers of at least 128 units where `hidden_layer_sizes` is "auto".
     n_bins : "auto" or int, default="auto"
         Quantile bins of every input, see `MDNRegressor`. "auto": 4 for smooth functions
-        or 16 for steps. Networks of both kinds are fitted to the first split, and
-        weighed by its held-out rows; those of 16 are fitted to the other splits, unless
-        the first is clearly for 4.
+        or 16 for steps, and 8 for the single network of ``n_estimators="auto"``.
+        Networks of both kinds are fitted to the first split, and weighed by its
+        held-out rows, those of less than 0.02 left out; those of 16 are fitted to the
+        other splits, unless the first is clearly for others.
     alpha, input_noise
         See `MDNRegressor`, like the following.
     learning_rate_init, batch_size, max_iter, n_iter_no_change, min_scale, device
@@ -118,7 +123,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
     best_score_ : float
         Its score: the mean over the folds.
     n_bins_ : int
-        Bins of its networks; the first split may also have networks of the other kind.
+        Bins of its networks; the first split may also have networks of other kinds.
     cv_results_ : dict of ndarray
         As in `GridSearchCV`: "params", "mean_test_score", "rank_test_score", ...
     temperature_ : float
@@ -134,8 +139,9 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
     oof_logpdf_ : ndarray of shape (n_samples,)
         Log-densities of the training rows under the models that did not see them; nan
         for rows never held out.
-    component_weights_ : ndarray of shape (n_splits, n_estimators * n_components)
-        Mean weight of every component over the rows held out from its network.
+    component_weights_ : ndarray of shape (n_splits, n_members * n_components)
+        Mean weight of every component of the best network of a split over the rows held
+        out from it.
     n_features_in_, n_outputs_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Only if the inputs have names.
@@ -176,6 +182,10 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's protocol)
         **{name: MDNRegressor._parameter_constraints[name] for name in _SHARED},
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "n_estimators": [
+            StrOptions({"auto"}),
+            *MDNRegressor._parameter_constraints["n_estimators"],
+        ],
         "n_bins": [
             StrOptions({"auto"}),
             *MDNRegressor._parameter_constraints["n_bins"],
@@ -195,7 +205,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         n_components: int | Sequence[int] = 8,
         *,
         cv: Any = "auto",
-        n_estimators: int = 8,
+        n_estimators: int | Literal["auto"] = "auto",
         param_grid: dict[str, Any] | None = None,
         scoring: Any = None,
         calibrate: bool = True,
@@ -297,13 +307,15 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
             splits = given_splits(self.cv, rows, groups)
         if not splits:
             raise ValueError(f"cv must give at least one split, got cv={self.cv!r}.")
-        seeds = rng.randint(2**31 - 1, size=len(splits))
+        seeds = rng.randint(2**31 - 1, size=(N_SINGLES, len(splits)))
         candidates = self._candidates()
         # A line for each family: mixtures are of one.
         families = list({c.get("family", self.family): None for c in candidates})
         lines = [_LINEAR | {"family": family} for family in families]
-        variants = [self._variants(candidate) for candidate in [*candidates, *lines]]
-        n_fits = sum(map(len, variants)) + len(variants) * (len(splits) - 1)
+        variants = [
+            self._variants(candidate, len(rows)) for candidate in [*candidates, *lines]
+        ]
+        n_fits = most_fits(variants, len(splits))
 
         def network(fitted):
             return self._network(fitted, table)
@@ -336,15 +348,24 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
             raise ValueError("n_components and param_grid must name a candidate.")
         return candidates
 
-    def _variants(self, candidate):
-        """Networks of a candidate, one for every number of bins to try."""
-        n_bins = candidate.get("n_bins", self.n_bins)
-        shared = {name: getattr(self, name) for name in _SHARED}
-        variants = []
-        for bins in _auto.N_BINS if n_bins == "auto" else (n_bins,):
-            variant = MDNRegressor(**shared | candidate | {"n_bins": bins})
+    def _variants(self, candidate, n):
+        """Networks of a candidate that `n` rows choose from; the last is the usual."""
+        params = {name: getattr(self, name) for name in (*_SHARED, "n_bins")}
+        params |= candidate
+        variants = [params]
+        if params["n_estimators"] == "auto":
+            single = params | {"n_estimators": 1}
+            if isinstance(params["hidden_layer_sizes"], str):
+                single["hidden_layer_sizes"] = _auto.single_layer_sizes(n)
+            if params["n_bins"] == "auto":
+                single["n_bins"] = _auto.SINGLE_BINS
+            variants = [single, params | {"n_estimators": _auto.N_ESTIMATORS}]
+        if params["n_bins"] == "auto":
+            usual = variants.pop()
+            variants += [usual | {"n_bins": n_bins} for n_bins in _auto.N_BINS]
+        variants = [MDNRegressor(**variant) for variant in variants]
+        for variant in variants:
             variant._validate_params()
-            variants.append(variant)
         return variants
 
     def _network(self, fitted, table):

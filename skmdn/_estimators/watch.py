@@ -96,6 +96,7 @@ class FitsWatch:
     table : Table
         What it is fitted to.
     n_fits : int
+        At most.
     n_candidates : int
         The one behind the last is the linear model.
     network : callable

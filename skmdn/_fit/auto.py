@@ -33,6 +33,11 @@ _PATIENCE = 0.25
 # depend on the last digits of inputs, noise costs a nat.
 _FEW_BINS = 4
 N_BINS = (_FEW_BINS, 16)
+# Members with shared weights are best on most tables. Where there is almost no noise
+# and much to learn they under-fit: a network of its own, deeper, is better there.
+N_ESTIMATORS = 8
+SINGLE_BINS = 8
+_SINGLE_LAYERS, _SINGLE_UNITS = 3, 128
 # A component narrower than this part of the targets' scale is an artefact; one that
 # is narrower than this part of the spacing of repeated values adds nothing to them.
 _MIN_SCALE, _MIN_SCALE_PER_SPACING = 1e-3, 0.05
@@ -46,6 +51,11 @@ def hidden_layer_sizes(n):
     """Two layers; deeper or much wider ones gain nothing at these numbers of rows."""
     units = _line(n)[1]
     return (units, units)
+
+
+def single_layer_sizes(n):
+    """Hidden layers of a network without shared members: one more, and wider."""
+    return (max(_SINGLE_UNITS, _line(n)[1]),) * _SINGLE_LAYERS
 
 
 def learning_rate_init(sizes):

@@ -12,6 +12,13 @@ from skmdn._fit.rows import Rows
 from skmdn._fit.stack import Stack, clearly_best, stacking_weights
 from skmdn._fit.tail import with_tail
 
+# Networks that are fitted to every split where they are better than shared members by
+# this many nats. Less may be chance on small tables, and all the splits depend on it.
+N_SINGLES = 2
+_HANDICAP_OF_SINGLES = 0.1
+# Networks of less weight cost more time in predictions than they gain nats.
+_LEAST_WEIGHT = 0.02
+
 
 class Fold(NamedTuple):
     """Networks that were fitted to the same rows, and the rows held out from them."""
@@ -26,14 +33,15 @@ def cross_fit(candidates, splits, seeds, engine, on_fit):
 
     A candidate is a list of estimators: all of them are fitted to the first split, and
     weighed by its held-out rows. The last is fitted to the other splits, unless another
-    is clearly better.
+    is clearly better. If that is a single network and the last has shared members,
+    `N_SINGLES` of it are fitted to every split.
 
     Parameters
     ----------
     candidates : list of list of MDNRegressor
         Not changed.
     splits : list of Split
-    seeds : list of int, one for each split
+    seeds : array-like of int, shape (N_SINGLES, n_splits)
     engine : see `skmdn._engine.get_engine`
     on_fit : callable
         ``on_fit(fitted, candidate, split)`` after every fit, in the same order
@@ -48,15 +56,15 @@ def cross_fit(candidates, splits, seeds, engine, on_fit):
     tables = [Prepared(split.training) for split in splits]
 
     def fit(tasks):
-        """Fit (candidate, split, estimator), until `on_fit` has enough."""
+        """Fit (candidate, split, estimator, copy), until `on_fit` has enough."""
         starts = [
-            _start(estimator, tables[split], splits[split].held_out, seeds[split])
-            for _, split, estimator in tasks
+            _start(estimator, tables[split], splits[split].held_out, seeds[copy][split])
+            for _, split, estimator, copy in tasks
         ]
         fitted, last = [], None
         with closing(engine.run([job for _, job in starts])) as trials:
             for task, (model, _), trial in zip(tasks, starts, trials, strict=True):
-                candidate, split, estimator = task
+                candidate, split, estimator, _ = task
                 if last is not None and split > last:
                     break
                 curves = (trial.losses, trial.scores)
@@ -66,24 +74,33 @@ def cross_fit(candidates, splits, seeds, engine, on_fit):
                     last = split  # Its other fits are still needed.
         return fitted, last is not None
 
-    tasks = [(c, 0, e) for c, variants in enumerate(candidates) for e in variants]
+    tasks = [(c, 0, e, 0) for c, variants in enumerate(candidates) for e in variants]
     fitted, enough = fit(tasks)
     fitted = iter(fitted)
-    folds = [
-        [_fold([next(fitted) for _ in variants], splits[0].held_out)]
-        for variants in candidates
-    ]
+    networks = [[[next(fitted) for _ in variants]] for variants in candidates]
+    folds = [[_fold(row[0], splits[0].held_out)] for row in networks]
     if enough:
         return folds
+    chosen = [row[0].best.estimator for row in folds]
+    copies = [
+        N_SINGLES if _is_single(estimator, usual) else 1
+        for estimator, (*_, usual) in zip(chosen, candidates, strict=True)
+    ]
     tasks = [
-        (c, s, row[0].best.estimator)
-        for s in range(1, len(splits))
-        for c, row in enumerate(folds)
+        (c, s, chosen[c], copy)
+        for s in range(len(splits))
+        for c in range(len(candidates))
+        for copy in range(0 if s else 1, copies[c])  # The first split has one.
     ]
     fitted, _ = fit(tasks)
-    for (c, s, _), network in zip(tasks, fitted, strict=False):
-        folds[c].append(_fold([network], splits[s].held_out))
-    return folds
+    for (c, s, *_), network in zip(tasks, fitted, strict=False):
+        if s == len(networks[c]):
+            networks[c].append([])
+        networks[c][s].insert(0, network)  # The usual one remains the last.
+    return [
+        [_fold(n, split.held_out) for n, split in zip(row, splits, strict=False)]
+        for row in networks
+    ]
 
 
 def _start(estimator, prepared, held_out, seed):
@@ -95,16 +112,39 @@ def _start(estimator, prepared, held_out, seed):
     return model, make_job(model, prepared.data, held_out, options, state, rng)
 
 
+def most_fits(candidates, n_splits):
+    """How many networks `cross_fit` fits at most."""
+    total = 0
+    for variants in candidates:
+        is_open = any(_is_single(e, variants[-1]) for e in variants)
+        n_copies = N_SINGLES if is_open else 1
+        total += len(variants) - 1 + n_copies * n_splits
+    return total
+
+
+def _is_single(estimator, usual):
+    """Whether it is one network, where the usual ones have shared members."""
+    return estimator.n_estimators == 1 < usual.n_estimators
+
+
 def _fold(fitted, held_out):
     """Weigh networks by the rows that were held out from all of them."""
-    models, weights, best = [network.model for network in fitted], np.ones(1), 0
-    if len(models) > 1:
-        logpdf = [
-            with_tail(model.distribution(held_out.X)).logpdf(held_out.y)
-            for model in models
+    if len(fitted) == 1:
+        return Fold(fitted[0], Stack([fitted[0].model], [1.0]), held_out)
+    logpdf = np.array(
+        [
+            with_tail(network.model.distribution(held_out.X)).logpdf(held_out.y)
+            for network in fitted
         ]
-        weights = stacking_weights(logpdf, held_out.weight)
-        best = clearly_best(logpdf, held_out.weight)
+    )
+    weights = stacking_weights(logpdf, held_out.weight)
+    kept = weights >= _LEAST_WEIGHT
+    weights = weights[kept] / weights[kept].sum()
+    models = [network.model for network, keep in zip(fitted, kept, strict=True) if keep]
+    usual = fitted[-1].estimator
+    singles = [_is_single(network.estimator, usual) for network in fitted]
+    handicap = _HANDICAP_OF_SINGLES * np.array(singles)
+    best = clearly_best(logpdf - handicap[:, None], held_out.weight)
     return Fold(fitted[best], Stack(models, weights.tolist()), held_out)
 
 
