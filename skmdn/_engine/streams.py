@@ -25,8 +25,6 @@ from skmdn._jit.vector import wide_vectors
 
 _MASK = 0xFFFFFFFF
 _GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B9, 0x7FEB352D, 0x846CA68B
-# Both coordinates are then below 2**16, and their products with 16 bits below 2**32.
-MOST_ROWS = 2**31
 
 
 def mix32(x):
@@ -63,7 +61,8 @@ def permutation(n, key):
 
     Parameters
     ----------
-    n : int, at most `MOST_ROWS`
+    n : int
+        At most 2**31: coordinates then have 16 bits, their products with a hash's 32.
     key : int
         From `epoch_key`.
 

@@ -18,7 +18,7 @@ _LEAST_LOGPDF = -1e9
 
 
 class Stack(NamedTuple):
-    """Networks that were fitted to the same rows, with other views of the inputs.
+    """Networks that were fitted to the same rows, with other sizes and encodings.
 
     Attributes
     ----------
