@@ -6,6 +6,7 @@ Nothing here imports skmdn, nothing here is fast. Tests compare the package with
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 from scipy.integrate import quad
@@ -225,6 +226,19 @@ def joint_logpdf(weights, means, scales, y, family="gaussian"):
         log_f = STANDARD[family].logpdf((np.asarray(y) - m) / s) - np.log(s)
         terms.append(math.log(w) + math.fsum(log_f))
     return logsumexp(terms)
+
+
+def responsibilities(weights, means, scales, y):
+    """Of Gaussian components with means and scales (K, D) for a point (D,): exact."""
+    squares = []
+    for mean, scale in zip(means, scales, strict=True):
+        exact = (map(Fraction, part) for part in (y, mean, scale))
+        squares.append(sum(((v - m) / s) ** 2 for v, m, s in zip(*exact, strict=True)))
+    terms = []
+    for w, scale, square in zip(weights, scales, squares, strict=True):
+        excess = min(square - min(squares), 10**6)
+        terms.append(math.log(w) - sum(map(math.log, scale)) - float(excess) / 2)
+    return np.exp(np.array(terms) - logsumexp(terms))
 
 
 def mixture_integral(parts, func):

@@ -118,19 +118,67 @@ def test_cde_loss_beyond_float64_has_a_sign(z, loss):
     assert narrow.cde_loss(np.full(n_outputs, z * 1e-100))[0] == loss
 
 
-@pytest.mark.parametrize("far", [5.0, 5e-200])
-def test_far_from_all_components_the_nearest_is_responsible(far):
-    dist = MixtureDistribution(
-        [[0.5, 0.3, 0.2]],
-        [[[0.0, 0.0], [0.0, 0.0], [1e-300, 0.0]]],
-        [[[1e-300, 1.0], [1.1e-300, 1.0], [1.1e-300, 1.0]]],
-    )
-    for place in ([far, 0.0], [far, 3.0]):
-        found = dist.responsibilities(place)
-        np.testing.assert_allclose(found, [[0.0, 0.6, 0.4]], atol=1e-12)
-        np.testing.assert_allclose(
-            dist.condition(0, far).weights, [[0.0, 0.6, 0.4]], atol=1e-12
-        )
+FAR = {
+    "beyond the resolution of y": ([[0.0, 0], [1, 0]], np.ones((2, 2)), [1e20, 3]),
+    "digits of one part": ([[0.0, 0], [1e-6, 0]], np.ones((2, 2)), [1e6, 0]),
+    "halfway": ([[-1e6, 0], [1e6, 0]], np.full((2, 2), 3.0), [1e-6, 0]),
+    "almost halfway": ([[-1e9, 0], [0.3, 0]], [[1e3, 1], [1e3, 1]], [-5e8, 0]),
+    "at home": ([[0, 0], [1e9, 0]], [[1e-9, 1], [1e3, 1]], [0, 1e3]),
+    "narrow and wide": ([[1, 0], [1e9, 1e9]], [[1e-7, 1], [1e-2, 10]], [0, 0]),
+    "other scales": ([[0.0, 0], [0, 0]], [[1, 2.0], [1 + 1e-15, 2]], [4e7, 1]),
+    "two ways": ([[0.0, 0], [1, 1], [1, 0]], np.ones((3, 2)), [1e20, -1e20]),
+    "shared scale": (
+        [[0.0, 0], [1e-300, 0], [0, 0]],
+        np.full((3, 1), 1e-300),
+        [1, 9.0],
+    ),
+    "squares beyond float64": (
+        [[0, 0], [0, 0], [1e-300, 0]],
+        [[1e-300, 1], [1.1e-300, 1], [1.1e-300, 1]],
+        [5, 3.0],
+    ),
+    "both squares beyond float64": (
+        [[0, 1e290], [1e300, 0]],
+        np.full((2, 2), 1e-300),
+        [0, 0],
+    ),
+    "largest numbers": (
+        [[-1.7e308, 0], [-1.6e308, 0]],
+        np.full((2, 2), 1e300),
+        [1.7e308, 0],
+    ),
+    "smallest scales": ([[0, 0], [1e-300, 0]], np.full((2, 2), 3e-308), [1, 1]),
+}
+
+
+@pytest.mark.parametrize("case", FAR)
+def test_far_from_all_components_the_nearest_is_responsible(case):
+    means, scales, y = (np.array(part, dtype=float) for part in FAR[case])
+    for shares in ([0.6, 0.3, 0.1], [0.02, 0.18, 0.8]):
+        weights = np.array(shares[: len(means)]) / sum(shares[: len(means)])
+        dist = MixtureDistribution([weights], [means], [scales])
+        for known in ([0], [1], [0, 1]):
+            part = dist.marginal(known)
+            expected = naive.responsibilities(
+                *(
+                    weights,
+                    means[:, known],
+                    np.broadcast_to(scales, means.shape)[:, known],
+                ),
+                y[known],
+            )
+            at = y[known] if len(known) > 1 else y[known[0]]
+            found = part.responsibilities(at)[0]
+            np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-300)
+            if len(known) == 1:
+                found = dist.condition(known, y[known]).weights[0]
+                np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-300)
+
+
+def test_components_without_weight_are_not_the_nearest():
+    dist = MixtureDistribution([[0.5, 0.2, 0.3]], [[0.0, 1, 1e20]], [[1.0, 1, 1]])
+    dist = dist.reweight([[0.5, 0.5, 0.0]])
+    np.testing.assert_array_equal(dist.responsibilities(1e20), [[0, 1, 0]])
 
 
 def test_far_away_weights_of_equal_components_stay():
@@ -145,6 +193,17 @@ def test_reduce_keeps_the_variance_of_a_light_component_far_away():
         [[0.5, 0.5, 1e-13]], [[[0.0, 0.0], [9.0, 1.0], [1e7, 0.0]]], np.ones((1, 3, 2))
     )
     np.testing.assert_allclose(dist.reduce(1).var(), dist.var(), rtol=1e-12)
+
+
+def test_reduce_keeps_equal_means_of_components_below_their_resolution():
+    rng = np.random.RandomState(0)
+    weights = rng.dirichlet(np.ones(9), 50)
+    means = np.tile(rng.normal(size=(50, 1, 2)), (1, 9, 1))
+    dist = MixtureDistribution(weights, means, 1e-100 * rng.uniform(1, 9, (50, 9, 2)))
+    for k in (1, 4):
+        reduced = dist.reduce(k)
+        assert np.all(reduced.means == means[:, :k])
+        np.testing.assert_allclose(reduced.std(), dist.std(), rtol=1e-12)
 
 
 def test_conditional_times_marginal_is_joint():

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from skmdn._distribution import general
-from skmdn._distribution.kernels import mixture, quantile
+from skmdn._distribution.kernels import mixture, nearest, quantile
 from skmdn._distribution.kernels import pairs as ensemble
 from skmdn._distribution.standard import standard_of
 
@@ -82,6 +82,24 @@ def logpdf(dist, points):
     if not is_gaussian(dist):
         return general.logpdf(dist, points)
     return at_values(mixture.logpdf, dist, points)
+
+
+def log_terms(dist, points):
+    """Log of weight times density of every component, (n, m, K), at (n or 1, m, D).
+
+    Up to what all components of a row have in common at a point.
+    """
+    if not is_gaussian(dist):
+        return general.log_terms(dist, points)
+    weights, means, scales = parameters(dist)
+    log_scales = np.log(dist.scales)
+    if dist.n_outputs > 1:
+        log_scales = np.broadcast_to(log_scales, dist.means.shape).sum(axis=2)
+    with np.errstate(divide="ignore"):
+        log_factors = np.log(weights) - log_scales
+    out = np.empty((len(dist), points.shape[1], dist.n_components))
+    nearest.log_terms(log_factors, means, scales, points, out)
+    return out
 
 
 def cdf(dist, values, sign=1.0):

@@ -4,19 +4,14 @@
 from collections.abc import Sequence
 from typing import Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import check_finite, check_integer, check_points
-from skmdn._distribution.general import log_terms
 from skmdn._distribution.names import find_outputs, is_one_output
 from skmdn._distribution.reduction import merge_components
 from skmdn._typing import FloatArray
-
-# A square beyond this would overflow.
-_FARTHEST = 1e150
 
 
 class Structure:
@@ -52,11 +47,7 @@ class Structure:
         array([[0.5, 0.5]])
         """
         points, shape = check_points("y", y, len(self), self.n_outputs, finite=True)
-        if not evaluate.is_gaussian(self):
-            terms = log_terms(self, points)
-            return special.softmax(terms, axis=-1).reshape(*shape, self.n_components)
-        weights, means, scales = (a[:, None] for a in self._with_axis_of_outputs())
-        terms = _log_terms(weights, means, scales, points[:, :, None])
+        terms = evaluate.log_terms(self, points)
         return special.softmax(terms, axis=-1).reshape(*shape, self.n_components)
 
     def marginal(self, j: int | str | Sequence[int | str]) -> Self:
@@ -195,28 +186,3 @@ class Structure:
         return self._replace(
             weights=weights, means=means, scales=scales, output_names=names
         )
-
-
-def _log_terms(weights, means, scales, y):
-    """Log of weight times density, up to what all components have in common."""
-    with np.errstate(divide="ignore", over="ignore"):
-        z = (y - means) / scales
-        if np.abs(z).max(initial=0.0) > _FARTHEST:
-            z = _nearer(y - means, scales)
-        log_scale = np.log(np.broadcast_to(scales, means.shape)).sum(axis=-1)
-        # Relative to the nearest one, next to whose square a weight could be rounding.
-        square = np.sum(z * z, axis=-1)
-        square -= square.min(axis=-1, keepdims=True)
-        return np.log(weights) - 0.5 * square - log_scale
-
-
-def _nearer(distance, scales):
-    """Distances in scales, whose squares do not overflow; their order is the same.
-
-    Where all components are farther away than that, all come nearer by one factor: the
-    nearest one leads by so much that nothing else counts.
-    """
-    log_z = np.log(np.abs(distance)) - np.log(scales)
-    excess = log_z.max(axis=-1).min(axis=-1) - np.log(0.1 * _FARTHEST)
-    root = np.exp(-0.5 * np.maximum(excess, 0.0))[..., None, None]
-    return np.clip(distance * root / (scales / root), -_FARTHEST, _FARTHEST)

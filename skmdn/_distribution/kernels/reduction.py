@@ -99,7 +99,12 @@ def _merge(packed, i, j):
         scale = unit * math.sqrt(a * u * u + b * v * v + a * b * apart * apart)
         if scale == 0.0:  # One is too narrow to be squared, the other too light.
             scale = min(part[_SCALE, i], part[_SCALE, j])
-        part[_MEAN, i] = a * part[_MEAN, i] + b * part[_MEAN, j]
+        # From the heavier one: equal means stay equal, however narrow the components.
+        part[_MEAN, i] = (
+            part[_MEAN, i] + (2.0 * b) * half
+            if b < a
+            else part[_MEAN, j] - (2.0 * a) * half
+        )
         part[_SCALE, i] = scale
         part[_INVERSE, i], part[_LOG_SCALE, i] = 1.0 / scale, math.log(scale)
     packed[0, i] = total
