@@ -86,6 +86,18 @@ def test_quantiles_of_mixtures(families, name):
     np.testing.assert_allclose(far_apart.cdf(far_apart.ppf([0.1, 0.9])), [[0.1, 0.9]])
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e-12, 1e-14])
+@pytest.mark.parametrize("name", ["gaussian", "laplace", "logistic"])
+def test_quantiles_are_right_to_the_resolution_of_numbers(name, unit):
+    dist = random_mixture(0, n=60, family=name).affine(unit, 1.0)
+    q = np.array([1e-6, 0.01, 0.1, 0.5, 0.9, 0.99, 1 - 1e-6])
+    found = dist.ppf(q)
+    step = 2 * np.spacing(found)
+    slack = 1e-9 * np.minimum(q, 1 - q) + 1e-15
+    assert np.all(dist.cdf(found - step) <= q + slack)
+    assert np.all(dist.cdf(found + step) >= q - slack)
+
+
 @each_family
 def test_moments_of_mixtures(families, name):
     dist = mixture(name)[0]

@@ -40,12 +40,17 @@ def find_roots(func, low, high, start):
         a, b = low[going], high[going]
         with np.errstate(all="ignore"):
             target = at - value / slope
+            # Too small a step to see: its end tells on which side the root is.
+            is_unseen = target == at
+            beside = np.nextafter(at, np.where(value > 0, a, b))
+            target = np.where(is_unseen, beside, target)
             is_good = (a < target) & (target < b)
             is_good &= np.abs(target - at) <= 0.5 * last[going]
         target = np.where(is_good, target, 0.5 * a + 0.5 * b)
         target = np.where(value == 0, at, target)
         x[going], last[going] = target, np.abs(target - at)
-        is_done = (last[going] <= _ROUNDING * np.abs(target)) | (value == 0)
+        is_small = last[going] <= _ROUNDING * np.abs(target)
+        is_done = (is_small & is_good & ~is_unseen) | (value == 0)
         going = going[~is_done & (a < target) & (target < b)]
     return x
 
