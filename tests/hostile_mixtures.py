@@ -117,6 +117,22 @@ def _length(d, s):
     return _shortage(d, s) + _shortage(-d, s)
 
 
+def differs(name, actual, expected, size=0.0, rel=EXACT):
+    """Name the result and its right value if it is not that: None otherwise.
+
+    `size` is that of the numbers whose rounding cannot be avoided.
+    """
+    expected = mpmath.mpf(expected)
+    if abs(expected) > 1e307:  # beyond float64
+        is_right = np.isinf(actual) or abs(actual) > 1e306
+        return None if is_right else (name, actual, expected)
+    if not np.isfinite(actual):
+        return name, actual, expected
+    error = abs(mpmath.mpf(float(actual)) - expected)
+    bound = rel * abs(expected) + 1e-14 * mpmath.mpf(size) + mpmath.mpf(1e-290)
+    return None if error <= bound else (name, float(actual), mpmath.nstr(expected, 15))
+
+
 def faults(rng):
     """Yield what is wrong with one random mixture."""
     with np.errstate(under="ignore"):
@@ -125,22 +141,6 @@ def faults(rng):
     dist, exact = MixtureDistribution(*([part] for part in row)), Exact(*row)
     at = y[None]
     largest = float(max(np.abs(y).max(), np.abs(row[1]).max(), row[2].max()))
-
-    def differs(name, actual, expected, size=0.0):
-        expected = mpmath.mpf(expected)
-        if abs(expected) > 1e307:  # beyond float64
-            return (
-                None
-                if np.isinf(actual) or abs(actual) > 1e306
-                else (name, actual, expected)
-            )
-        if not np.isfinite(actual):
-            return name, actual, expected
-        error = abs(mpmath.mpf(float(actual)) - expected)
-        bound = EXACT * abs(expected) + 1e-14 * mpmath.mpf(size) + mpmath.mpf(1e-290)
-        return (
-            None if error <= bound else (name, float(actual), mpmath.nstr(expected, 15))
-        )
 
     found = []
     pdf, logpdf, cdf, sf = (
@@ -297,13 +297,13 @@ def region_faults(dist, coverages=(1e-12, 1e-9, 1e-5, 0.5, 0.999)):
                 yield "hdr is not the highest", coverage, region, level, beyond
 
 
-def all_faults(n_mixtures):
+def all_faults(n_mixtures, faults=faults):
     """Kinds of faults of so many mixtures, each with the seeds and numbers."""
     kinds = {}
     for seed in range(n_mixtures):
         try:
             with np.errstate(all="raise"), mpmath.workdps(50):
-                found = faults(np.random.RandomState(seed))
+                found = list(faults(np.random.RandomState(seed)))
         except Exception as error:
             found = [(type(error).__name__, str(error))]
         for kind, *numbers in found:
@@ -311,7 +311,12 @@ def all_faults(n_mixtures):
     return kinds
 
 
-if __name__ == "__main__":
-    found = all_faults(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+def main(faults=faults):
+    """Print what is wrong with 2000 mixtures, or as many as are asked for."""
+    found = all_faults(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, faults)
     for kind, cases in found.items():
         print(kind, len({case[0] for case in cases}), *cases[:4], sep="\n    ")
+
+
+if __name__ == "__main__":
+    main()

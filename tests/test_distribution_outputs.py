@@ -175,6 +175,14 @@ def test_far_from_all_components_the_nearest_is_responsible(case):
                 np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-300)
 
 
+def test_random_hostile_mixtures_of_several_outputs():
+    pytest.importorskip("mpmath")
+    from hostile_mixtures import all_faults
+    from hostile_outputs import faults
+
+    assert not all_faults(5, faults)
+
+
 def test_components_without_weight_are_not_the_nearest():
     dist = MixtureDistribution([[0.5, 0.2, 0.3]], [[0.0, 1, 1e20]], [[1.0, 1, 1]])
     dist = dist.reweight([[0.5, 0.5, 0.0]])
