@@ -279,7 +279,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         X : array-like of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets, at most 1e150 in magnitude; differences below 1e-150 do not count.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows: a weight of 2 is the same as the row twice. Only their
             ratios matter.
