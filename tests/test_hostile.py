@@ -136,6 +136,15 @@ def test_cross_fit_is_finite(name):
     _assert_finite_predictions(mdn, X, y)
 
 
+@pytest.mark.parametrize("min_scale", ["auto", 1e-30])
+def test_a_target_of_another_magnitude_costs_a_finite_number(min_scale):
+    X = _table(np.random.RandomState(0))[0]
+    y = np.append(np.zeros(N - 1), 1e30)
+    y[: N // 2] = 1e-270
+    mdn = MDNRegressor(max_iter=3, min_scale=min_scale, random_state=0).fit(X, y)
+    _assert_finite(mdn, X, y)
+
+
 def test_zero_weights_on_most_rows():
     X, y = _table(np.random.RandomState(0))
     weight = np.zeros(N)

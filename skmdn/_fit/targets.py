@@ -15,6 +15,8 @@ from skmdn._fit.statistics import center_and_spread
 RESOLUTION = 1e4 * np.finfo(float).eps
 # Squares of the scale must not underflow.
 SMALLEST = 1e-150
+# Nor may those of the farthest target, counted in the narrowest scales, overflow.
+FARTHEST = 1e100
 
 
 class TargetScaling(NamedTuple):
@@ -39,6 +41,7 @@ class TargetScaling(NamedTuple):
         # A constant says nothing of its accuracy but by its magnitude.
         scale = np.where(scale > 0, scale, np.where(center == 0, 1.0, np.abs(center)))
         scale = np.maximum(scale, np.maximum(RESOLUTION * np.abs(center), SMALLEST))
+        scale = np.maximum(scale, np.abs(Y - center).max(axis=0) / FARTHEST)
         tails = sample_weight @ np.clip((Y - center) / scale, -CLIP, CLIP) ** 3
         return cls(center, np.where(tails < 0, -scale, scale))
 
