@@ -196,6 +196,14 @@ def test_quantiles_with_scales_and_weights_of_all_sizes():
     assert np.all(np.diff(x, axis=1) >= 0)
 
 
+@pytest.mark.parametrize("exponent", [-900, -600, 600])
+def test_quantiles_in_any_unit(dist, exponent):
+    """Squares of the precision overflow, or vanish."""
+    q, unit = [[0.001, 0.05, 0.3, 0.5, 0.95]], 2.0**exponent
+    scaled = MixtureDistribution(dist.weights, unit * dist.means, unit * dist.scales)
+    np.testing.assert_allclose(scaled.ppf(q) / unit, dist.ppf(q), rtol=1e-12)
+
+
 def test_extreme_levels(dist):
     assert np.all(dist.ppf(0.0) == -np.inf)
     assert np.all(dist.ppf(1.0) == np.inf)
