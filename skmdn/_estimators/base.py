@@ -88,7 +88,10 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         if output_type == "full":
             return self.predict_dist(X)
         values, std = [], []
-        for _, part in self._distributions(check_inputs(self, X)):
+        X = check_inputs(self, X)
+        # The tail has the mean of what it is put around.
+        without_tail = output_type == "mean" and not return_std
+        for _, part in self._cores(X) if without_tail else self._distributions(X):
             values.append(summarise(part, output_type, levels))
             if return_std:
                 std.append(part.std())
