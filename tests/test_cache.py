@@ -13,8 +13,10 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from numba.core import event
 
-from skmdn._engine.cpu import tile
+from skmdn._engine.cpu import optimiser, tile
+from skmdn._engine.cpu.epoch import Parameters, Steps
 from skmdn._jit import cache
 from skmdn._jit import policy as jit
 
@@ -245,6 +247,59 @@ def test_kernels_own_their_helpers():
     assert "define private" in llvm
     # Other kernels of the process would take such code for their own.
     assert "define linkonce_odr" not in llvm
+
+
+def compiled_by(call):
+    """Names and modules of the functions that a call compiles."""
+    with event.install_recorder("numba:compile") as recorder:
+        call()
+    ends = [found for _, found in recorder.buffer if found.is_start]
+    functions = [found.data["dispatcher"].py_func for found in ends]
+    return [(f.__name__, f.__module__) for f in functions]
+
+
+def twice(x):
+    """Of ordinary Python."""
+
+
+@pytest.mark.skipif(jit.PLAIN_COMPILER, reason="Numba's own way")
+def test_a_helper_is_compiled_once_for_callers_that_are_inlined_and_others():
+    @jit.helper
+    def inner(x):
+        return x + 1.5
+
+    @jit.helper
+    def outer(x):
+        return inner(x) + twice(x)
+
+    @jit.overload(twice)
+    def _overload_twice(x):
+        return lambda x: inner(x) + inner(x)
+
+    @jit.helper
+    def kernel_body(x):
+        return outer(x)
+
+    kernel = jit.compiled(lambda x: kernel_body(x), cached=False)
+    names = [name for name, _ in compiled_by(lambda: kernel(1.0))]
+    assert names.count("inner") == 1
+    assert kernel(1.0) == 7.5
+
+
+def test_steps_of_training_need_nothing_that_numba_compiles():
+    def end_of_step(grads, squares, model, step):
+        optimiser.sum_groups(grads, 2, 1, 32, squares, 0, 1)
+        factor = optimiser.clip_factor(squares, 0, 1.0)
+        if optimiser.all_finite(squares):
+            optimiser.descend(model, grads, factor, step, 0, 0, 1)
+
+    step = Steps(np.zeros(0, np.int64), *np.ones((4, 1)), np.zeros(1, np.uint32))
+    model = Parameters(*np.ones((6, 32)))
+    kernel = jit.compiled(end_of_step, cached=False)
+    call = [np.ones(64), np.zeros((1, 1)), model, step]
+    found = compiled_by(lambda: kernel(*call))
+    assert ("end_of_step", __name__) in found
+    assert [name for name, module in found if module.startswith("numba")] == []
 
 
 # --- what the cache is named after ----------------------------------------------------

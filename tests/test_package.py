@@ -43,7 +43,7 @@ event.register("numba:compile", recorder)
 import {module}
 print(len(recorder.buffer))
 print(*{{name.partition(".")[0] for name in sys.modules}})
-late = "numba.cuda", "sklearn.ensemble"
+late = "numba.cuda", "sklearn.ensemble", "sklearn.cluster"
 print(*(name for name in sys.modules if name.startswith(late)))
 """
     compiled, packages, late = run_python(code).splitlines()

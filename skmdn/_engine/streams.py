@@ -73,7 +73,9 @@ def permutation(n, key):
     n_lines = math.isqrt(max(n - 1, 0)) + 1
     n_columns = max(1, -(-n // n_lines))
     order = np.empty(n_lines * n_columns, dtype=np.uint32)
-    _permute(n, np.uint32(n_lines), np.uint32(n_columns), np.uint32(key), order)
+    keys = [mix32((int(key) + number * _GOLDEN) & _MASK) for number in range(1, 7)]
+    keys = np.array(keys, dtype=np.uint32)
+    _permute(n, np.uint32(n_lines), np.uint32(n_columns), keys, order)
     return order[:n]
 
 
@@ -95,19 +97,6 @@ def _overload_moved(i, length, other, key):
     return _moved_32
 
 
-def _round_key(key, number):
-    return mix32((int(key) + (number + 1) * _GOLDEN) & _MASK)
-
-
-def _round_key_32(key, number):
-    return mix32(np.uint32(key + np.uint32(np.uint32(number + 1) * np.uint32(_GOLDEN))))
-
-
-@overload(_round_key)
-def _overload_round_key(key, number):
-    return _round_key_32
-
-
 @helper
 def _send(i, j, n_lines, n_columns, k0, k1, k2, k3, k4, k5):
     """Where the six rounds send a cell of the rectangle."""
@@ -121,11 +110,10 @@ def _send(i, j, n_lines, n_columns, k0, k1, k2, k3, k4, k5):
 
 
 @compiled
-def _permute(n, n_lines, n_columns, key, order):
+def _permute(n, n_lines, n_columns, keys, order):
     """Fill `order`; its first n numbers are those below n."""
     wide_vectors()
-    k0, k1, k2 = _round_key(key, 0), _round_key(key, 1), _round_key(key, 2)
-    k3, k4, k5 = _round_key(key, 3), _round_key(key, 4), _round_key(key, 5)
+    k0, k1, k2, k3, k4, k5 = keys[0], keys[1], keys[2], keys[3], keys[4], keys[5]
     width = np.int64(n_columns)
     for i in range(np.int64(n_lines)):
         for j in range(width):

@@ -9,7 +9,6 @@ exp(2 s) + min_scale^2, so that none is below the smallest one.
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.cluster import kmeans_plusplus
 
 LOG_SCALE_MIN, LOG_SCALE_MAX = -12.0, 6.0  # of targets of scale 1: exp never overflows
 _INITIAL_LOG_SCALE = -0.5
@@ -55,6 +54,9 @@ class Head(NamedTuple):
         else:
             pick = np.arange(K) % len(Y)
             if len(Y) > K:
+                # Here, because it loads much more of scikit-learn: 0.1 s.
+                from sklearn.cluster import kmeans_plusplus
+
                 _, pick = kmeans_plusplus(
                     Y, K, sample_weight=sample_weight, random_state=rng
                 )

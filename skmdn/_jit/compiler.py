@@ -24,6 +24,41 @@ _NEEDLESS_PASSES = frozenset(
 )
 
 
+class _Flags(Flags):
+    """Flags whose copies, fixed from then on, know the values that matter to callees.
+
+    Numba compares copies of a function's flags thousands of times, whenever it looks up
+    the code of what the function calls. It would gather all their values each time, and
+    compile a helper again for callers that differ in nothing that helpers inherit.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self, copy_from=None):
+        super().__init__(copy_from)
+        self._known = None
+
+    def copy(self):
+        copied = super().copy()
+        values = copied.values()
+        values.pop("forceinline")  # A matter of the caller alone.
+        copied._known = values
+        return copied
+
+    def values(self):
+        return super().values() if self._known is None else self._known
+
+
+def _asks_for(attribute, module):
+    """Whether a function of the module has the attribute (`skmdn._jit.vector`)."""
+    return any(
+        attribute in found
+        for function in module.functions
+        if function.linkage.name == "external"
+        for found in function.attributes
+    )
+
+
 class _PartLibrary(JITCodeLibrary):
     """Code of a helper: its callers optimise it and make machine code of it.
 
@@ -35,12 +70,7 @@ class _PartLibrary(JITCodeLibrary):
         ll_module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self):
-        if any(
-            b"prefer-vector-width" in attribute
-            for function in self._final_module.functions
-            if function.linkage.name == "external"
-            for attribute in function.attributes
-        ):
+        if _asks_for(b"prefer-vector-width", self._final_module):
             super()._optimize_final_module()
 
     def _finalize_final_module(self):
@@ -50,6 +80,12 @@ class _PartLibrary(JITCodeLibrary):
 
 class _KernelLibrary(JITCodeLibrary):
     """Code of a kernel: owns its helpers, so the same source gives the same bits."""
+
+    def _optimize_functions(self, ll_module):
+        ll_module.data_layout = self._codegen._data_layout
+        # Who only steers others is optimised once, together with them.
+        if not _asks_for(b"optsize", ll_module):
+            super()._optimize_functions(ll_module)
 
     def _optimize_final_module(self):
         for function in self._final_module.functions:
@@ -84,6 +120,8 @@ def _compiler_into(library_class, lowering):
                 library = library_class(targetctx.codegen(), library_class.__name__)
                 library.enable_object_caching()
             super().__init__(typingctx, targetctx, library, *args)
+            if _works():
+                self.state.flags = _Flags(self.state.flags)
 
         def define_pipelines(self):
             pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)

@@ -98,7 +98,7 @@ def encode(ws, plan, bins):
     wide_vectors()
     raw, target = tail(ws, plan.raw), tail(ws, plan.layers[0, INPUT])
     smooth_clip(raw, plan.n_features * BLOCK, target)
-    for i in range(bins.bin_feature.shape[0]):
+    for i in range(len(bins.bin_feature)):
         values = tail(raw, bins.bin_feature[i] * BLOCK)
         out = tail(target, (plan.n_features + i) * BLOCK)
         slope, intercept = bins.bin_slope[i], bins.bin_intercept[i]

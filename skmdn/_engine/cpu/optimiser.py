@@ -47,12 +47,13 @@ def _sum_of_squares(values, n):
 def sum_groups(gradients, n_groups, n_members, member_size, squares, thread, team):
     """Add the groups' gradients into the first; leave sums of squares by chunk."""
     compact()
-    n_chunks = squares.shape[1]
+    _, n_chunks = squares.shape
     stride = n_members * member_size
     for job in range(thread, n_members * n_chunks, team):
         member, chunk = job // n_chunks, job % n_chunks
         first = chunk * CHUNK
-        n = min(CHUNK, member_size - first)
+        left = member_size - first
+        n = left if left < CHUNK else CHUNK
         target = tail(gradients, member * member_size + first)
         for group in range(1, n_groups):
             _add(
@@ -67,7 +68,8 @@ def sum_groups(gradients, n_groups, n_members, member_size, squares, thread, tea
 def clip_factor(squares, member, clip):
     """Factor that bounds a member's gradient norm by `clip`."""
     total = 0.0
-    for chunk in range(squares.shape[1]):
+    _, n_chunks = squares.shape
+    for chunk in range(n_chunks):
         total += squares[member, chunk]
     norm = np.sqrt(total)
     return clip / norm if norm > clip else 1.0
@@ -204,8 +206,9 @@ def _unfold_shared(plan, params, grads, factors, gradient, thread, team):
 @helper
 def all_finite(squares):
     """Whether every gradient of the step is finite."""
-    for m in range(squares.shape[0]):
-        for chunk in range(squares.shape[1]):
+    n_members, n_chunks = squares.shape
+    for m in range(n_members):
+        for chunk in range(n_chunks):
             if not np.isfinite(squares[m, chunk]):
                 return False
     return True
@@ -231,12 +234,13 @@ def unfold(plan, model, buffers, clip, thread, team, sync, stop):
 def descend(model, gradient, factor, step, s, thread, team):
     """Take one step of Adam on this thread's chunks of the parameters."""
     compact()
-    kind, n_params = model.params.dtype.type, model.params.shape[0]
+    kind, n_params = model.params.dtype.type, len(model.params)
     for chunk in range(thread, (n_params + CHUNK - 1) // CHUNK, team):
         first = chunk * CHUNK
+        left = n_params - first
         _adam(
             tail(model.params, first), tail(gradient, first), kind(factor),
             tail(model.m, first), tail(model.v, first), tail(model.decay, first),
-            min(CHUNK, n_params - first),
+            left if left < CHUNK else CHUNK,
             kind(step.correction[s]), kind(step.shrink[s]),
         )  # fmt: skip
