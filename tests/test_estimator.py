@@ -124,7 +124,7 @@ def test_predictions_agree_with_the_distribution(fitted, table):
     X, y = table
     distribution = fitted.predict_dist(X)
     mean, std = fitted.predict(X, return_std=True)
-    np.testing.assert_array_equal(mean, distribution.mean())
+    np.testing.assert_allclose(mean, distribution.mean(), rtol=1e-14, atol=1e-15)
     np.testing.assert_array_equal(std, distribution.std())
     np.testing.assert_array_equal(fitted.logpdf(X, y), distribution.logpdf(y))
     assert fitted.score(X, y) == np.mean(distribution.logpdf(y))

@@ -33,7 +33,10 @@ def test_output_types_are_summaries_of_the_distribution(fitted, table, monkeypat
     dist = fitted.predict_dist(X)
     for name in ("mean", "median", "mode"):
         expected = getattr(dist, name)()
-        np.testing.assert_array_equal(fitted.predict(X, output_type=name), expected)
+        predicted = fitted.predict(X, output_type=name)
+        np.testing.assert_allclose(predicted, expected, rtol=1e-14, atol=1e-15)
+    mean, _ = fitted.predict(X, return_std=True)
+    np.testing.assert_array_equal(mean, fitted.predict(X))
     levels = [0.05, 0.5]
     quantiles = fitted.predict(X, output_type="quantiles", quantiles=levels)
     np.testing.assert_array_equal(quantiles, dist.ppf([levels]))

@@ -89,10 +89,11 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
             return self.predict_dist(X)
         values, std = [], []
         X = check_inputs(self, X)
-        # The tail has the mean of what it is put around.
-        without_tail = output_type == "mean" and not return_std
-        for _, part in self._cores(X) if without_tail else self._distributions(X):
-            values.append(summarise(part, output_type, levels))
+        for _, core in self._cores(X):
+            # The tail has the mean of what it is put around.
+            bare = output_type == "mean"
+            part = core if bare and not return_std else with_tail(core)
+            values.append(summarise(core if bare else part, output_type, levels))
             if return_std:
                 std.append(part.std())
         prediction = np.concatenate(values)
