@@ -14,6 +14,7 @@ from scipy.integrate import quad
 from scipy.stats import gumbel_r, kstest
 
 from skmdn import MixtureDistribution
+from skmdn._distribution.standard import Standard
 from skmdn._families import FAMILIES, register
 from skmdn._families.base import Family
 from skmdn._jit.policy import loop_helper
@@ -255,6 +256,33 @@ def test_modes_of_several_outputs(families, name):
                 assert beside.max() <= density * (1 + 1e-12)
         cloud = dist[i].pdf(np.swapaxes(dist[i].sample(2000, 0), 1, 2))
         assert cloud.max() <= densities[0]
+
+
+def test_modes_of_many_components_take_bounded_work(monkeypatch):
+    n_values, original = [0], Standard.log_density
+
+    def counted(self, z):
+        n_values[0] += z.size
+        return original(self, z)
+
+    dist = random_mixture(0, 1, 60, 2, family="laplace")
+    monkeypatch.setattr(Standard, "log_density", counted)
+    (locations,) = dist.modes()
+    assert n_values[0] < 60**4
+    # Between kinks the log-density is convex, in every output.
+    assert np.all([np.isin(locations[:, d], dist.means[0, :, d]) for d in range(2)])
+    around = 1e-7 * np.random.RandomState(0).normal(size=(500, 1, 2))
+    assert np.all(
+        dist.logpdf((locations + around).reshape(1, -1, 2)).reshape(500, -1)
+        < dist.logpdf(locations[None])
+    )
+    assert dist.logpdf(locations[:1]) >= dist.logpdf(dist.means).max()
+
+
+def test_mode_that_is_narrower_than_the_spacing_of_numbers():
+    means, scales = [[[0.0, -1e140], [1.0, 0.0]]], [[[1.0, 1e55], [1.0, 1e148]]]
+    dist = MixtureDistribution([[0.5, 0.5]], means, scales, family="logistic")
+    assert dist.logpdf(dist.mode()) >= dist.logpdf(dist.means).max()
 
 
 @each_family

@@ -56,15 +56,22 @@ class Elements:
 
         At a kink that to the right if side is 1, to the left if -1.
         """
+        return self.height_and_slope(rows, y, side)[1]
+
+    def height_and_slope(self, rows, y, side=0.0):
+        """Log-density at y (m,) and its `slope`."""
         weights, z, scales = self.at(rows, y)
         z, scales = np.where(z == 0, _TINY * side, z)[:, 0], scales[:, 0]
         value, slope = self.standard.log_density(z)
         with np.errstate(divide="ignore"):
             terms = value - np.log(scales) + np.log(weights)
-        shares = np.exp(terms - terms.max(axis=0))
+        best = terms.max(axis=0)
+        shares = np.exp(terms - best)
         slopes = shares * slope / scales
         total, size = slopes.sum(axis=0), np.abs(slopes).sum(axis=0)
-        return np.where(np.abs(total) <= 1e-13 * size, 0.0, total / shares.sum(axis=0))
+        whole = shares.sum(axis=0)
+        slope = np.where(np.abs(total) <= 1e-13 * size, 0.0, total / whole)
+        return best + np.log(whole), slope
 
 
 def _at_values(func, dist, values, shape=()):
