@@ -145,6 +145,22 @@ def test_a_target_of_another_magnitude_costs_a_finite_number(min_scale):
     _assert_finite(mdn, X, y)
 
 
+def _held_out(mdn, X, y):
+    """Fit with the last rows for validation."""
+    return mdn.fit(X[:-20], y[:-20], X_val=X[-20:], y_val=y[-20:])
+
+
+@pytest.mark.parametrize(
+    ("mdn", "fit"),
+    [(MDNRegressor(), _held_out), (MDNRegressorCV(cv=2), MDNRegressorCV.fit)],
+)
+def test_a_held_out_target_of_another_magnitude_costs_a_finite_number(mdn, fit):
+    X = _table(np.random.RandomState(0))[0]
+    y = np.append(1e-270 * np.ones(N - 1), 1e30)
+    mdn.set_params(max_iter=3, n_estimators=1, random_state=0)
+    _assert_finite_predictions(fit(mdn, X, y), X, y)
+
+
 def test_zero_weights_on_most_rows():
     X, y = _table(np.random.RandomState(0))
     weight = np.zeros(N)
@@ -162,6 +178,14 @@ def test_any_unit_of_weights(unit):
     _assert_finite(mdn, X, y)
     plain = MDNRegressor(**QUICK).fit(X, y)
     np.testing.assert_allclose(mdn.logpdf(X, y), plain.logpdf(X, y), atol=1e-3)
+
+
+@pytest.mark.parametrize("cv", ["auto", 2])
+def test_any_unit_of_weights_in_cross_fits(cv):
+    X, y = _table(np.random.RandomState(0))
+    mdn = MDNRegressorCV(cv=cv, n_estimators=1, max_iter=3, random_state=0)
+    plain = mdn.fit(X, y, sample_weight=np.full(N, 2.0**-1000)).best_score_
+    assert mdn.fit(X, y, sample_weight=np.full(N, 2.0**1020)).best_score_ == plain
 
 
 def test_weights_of_very_different_size():

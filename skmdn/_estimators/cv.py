@@ -291,7 +291,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         engine = get_engine(self.device, effective_n_jobs(self.n_jobs))
         table = check_table(self, X, y, sample_weight, reset=True)
         rng = new_generator(self.random_state)
-        rows, merged = Rows.of(*table[:3]), None
+        rows, merged = Rows.of(*table[:3]).with_relative_weights(), None
         if isinstance(self.cv, str):
             merged = MergedTable.of(rows, groups)
             rows = merged.rows
@@ -382,7 +382,10 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
             return np.average(logpdf, weights=rows.weight)
         scorer, estimator = get_scorer(self.scoring), self._network(fold.best, table)
         if takes_weights(scorer):
-            return float(scorer(estimator, rows.X, rows.y, sample_weight=rows.weight))
+            weight = rows.weight
+            if merged is None:  # as the user gave them
+                weight = table.sample_weight[rows.numbers]
+            return float(scorer(estimator, rows.X, rows.y, sample_weight=weight))
         X, y = rows.X, rows.y
         if merged is not None:
             copies = merged.copies(rows)
@@ -455,6 +458,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
 def _results(candidates, scores):
     """Scores of the candidates in the form of `GridSearchCV.cv_results_`."""
     mean = scores.mean(axis=1)
+    unit = max(1.0, np.abs(scores).max())
     names = list(candidates[0])
     parameters = {
         f"param_{name}": np.array([c[name] for c in candidates], dtype=object)
@@ -466,6 +470,7 @@ def _results(candidates, scores):
         "params": candidates,
         **by_split,
         "mean_test_score": mean,
-        "std_test_score": scores.std(axis=1),
+        # A target of another magnitude costs more than could be squared.
+        "std_test_score": unit * (scores / unit).std(axis=1),
         "rank_test_score": rankdata(-mean, method="min").astype(int),
     }

@@ -313,7 +313,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         # Rows that were held out once are not trained on later.
         rng = np.random.RandomState(progress.seed)
         training, validation = hold_out(self, rows, table, X_val, y_val, rng)
-        prepared = Prepared(training)
+        prepared = Prepared(training, validation)
         model, data = start_model(self, prepared, rng, previous, progress), None
         if previous is not None:
             model = model.with_min_scale(self.min_scale, training)

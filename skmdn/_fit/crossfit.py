@@ -53,7 +53,7 @@ def cross_fit(candidates, splits, seeds, engine, on_fit):
     folds : list of list of Fold
         By candidate and split.
     """
-    tables = [Prepared(split.training) for split in splits]
+    tables = [Prepared(split.training, split.held_out) for split in splits]
 
     def fit(tasks):
         """Fit (candidate, split, estimator, copy), until `on_fit` has enough."""

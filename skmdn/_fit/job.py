@@ -18,10 +18,18 @@ from skmdn._sklearn import check_held_out
 
 
 class Prepared:
-    """Training rows and what is measured of them, once for all jobs that share them."""
+    """Training rows and what is measured of them, once for all jobs that share them.
 
-    def __init__(self, rows):
+    Parameters
+    ----------
+    rows : Rows
+    held_out : Rows or None
+        Those that the model will be judged by.
+    """
+
+    def __init__(self, rows, held_out=None):
         self.rows = rows
+        self._held_out = held_out
         self._encodings = {}
 
     @cached_property
@@ -31,7 +39,8 @@ class Prepared:
     @cached_property
     def scaling(self):
         """Scaling of the targets."""
-        return TargetScaling.fit(self.rows.Y, self.rows.weight)
+        held_out = None if self._held_out is None else self._held_out.Y
+        return TargetScaling.fit(self.rows.Y, self.rows.weight, held_out)
 
     @cached_property
     def data(self):

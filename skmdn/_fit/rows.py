@@ -52,6 +52,10 @@ class Rows:
         weight = own if weight is None else weight
         return Rows(X, Y, weight, observed, self.numbers[numbers])
 
+    def with_relative_weights(self):
+        """The same rows in another unit of weights."""
+        return self.take(slice(None), _relative(self.weight))
+
     def merged(self):
         """Return the distinct rows, see `merge_duplicates`."""
         return Rows.of(*merge_duplicates(self.X, self.Y, self.weight))
@@ -102,6 +106,11 @@ class MergedTable(NamedTuple):
         return np.maximum(1, np.rint(counts * share)).astype(int)
 
 
+def _relative(sample_weight):
+    """Weights below 1, which cannot overflow; a power of two changes no bits."""
+    return np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
+
+
 def merge_duplicates(X, Y, sample_weight):
     """Merge equal rows, drop those without weight, order the rest by their content.
 
@@ -122,8 +131,7 @@ def merge_duplicates(X, Y, sample_weight):
     """
     # Adding zero makes -0.0 equal to 0.0 in its bits too.
     X, Y = X + 0.0, Y + 0.0
-    # Relative weights cannot overflow; a power of two changes no bits.
-    weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
+    weight = _relative(sample_weight)
     hashes = _hash_rows(X)
     order = np.lexsort((weight, *Y.T[::-1], hashes))
     # No sum of float64 numbers can see a row of less weight.

@@ -34,14 +34,18 @@ class TargetScaling(NamedTuple):
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, Y, sample_weight):
-        """Measure the targets `Y` of shape (n_samples, n_outputs)."""
+    def fit(cls, Y, sample_weight, held_out=None):
+        """Measure the targets `Y` of shape (n_samples, n_outputs).
+
+        Those that are held out, (m, n_outputs), only bound the scale from below.
+        """
         statistics = [center_and_spread(column, sample_weight) for column in Y.T]
         center, scale = np.array(statistics, dtype=float).T.copy()
         # A constant says nothing of its accuracy but by its magnitude.
         scale = np.where(scale > 0, scale, np.where(center == 0, 1.0, np.abs(center)))
         scale = np.maximum(scale, np.maximum(RESOLUTION * np.abs(center), SMALLEST))
-        scale = np.maximum(scale, np.abs(Y - center).max(axis=0) / FARTHEST)
+        known = Y if held_out is None else np.concatenate([Y, held_out])
+        scale = np.maximum(scale, np.abs(known - center).max(axis=0) / FARTHEST)
         tails = sample_weight @ np.clip((Y - center) / scale, -CLIP, CLIP) ** 3
         return cls(center, np.where(tails < 0, -scale, scale))
 
