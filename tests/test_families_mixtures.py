@@ -202,6 +202,16 @@ def test_entropy_and_divergence_of_mixtures(families, name):
 
 
 @each_family
+def test_entropy_beyond_the_resolution_of_means(families, name):
+    # No overlap to speak of: the entropy of the choice and that of the components.
+    w, scales = np.array([0.5, 0.3, 0.2]), np.array([1.0, 1e-11, 1e-30])
+    dist = MixtureDistribution([w], [[0.0, 5e3, 0.7]], [scales], family=name)
+    single = MixtureDistribution([[1.0]], [[0.0]], [[1.0]], family=name).entropy()
+    expected = single + w @ (np.log(scales) - np.log(w))
+    np.testing.assert_allclose(dist.entropy(), expected, rtol=1e-9)
+
+
+@each_family
 def test_modes_of_mixtures(families, name):
     dist = random_mixture(3, 20, 3, family=name)
     found = dist.modes(return_mass=True)

@@ -59,15 +59,6 @@ def parameters(dist):
     )
 
 
-def logpdf_of(weights, means, scales, values):
-    """Log-density of weights, means and scales (n, K) at values (n, m); one output."""
-    out = np.empty(values.shape)
-    scratch = np.empty((mixture.scratch_rows(weights.shape[1], 1), mixture.LANES))
-    values = np.ascontiguousarray(values[:, :, None])
-    mixture.logpdf(weights, means, scales, values, out.reshape(-1), scratch)
-    return out
-
-
 def at_values(kernel, dist, values, *arguments):
     """Evaluate a kernel of `mixture` at values (n or 1, m, D); return (n, m)."""
     out = np.empty((len(dist), values.shape[1]))

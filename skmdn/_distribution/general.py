@@ -142,16 +142,6 @@ def self_distance(dist):
     return total
 
 
-def entropy(dist):
-    """Entropy of every row, one output."""
-    centre = dist.means[np.arange(len(dist)), np.argmax(dist.weights, axis=1)]
-    dist = dist._replace(means=dist.means - centre[:, None])
-    nodes, node_weights = nodes_between(edges_of(dist))
-    log_f = logpdf(dist, nodes[..., None])
-    surprise = np.where(log_f > -np.inf, -np.exp(log_f) * log_f, 0.0)
-    return np.sum(node_weights * surprise, axis=1)
-
-
 def edges_of(dist, offsets=None):
     """Ends of panels for the whole line of every row, not decreasing (n, m).
 

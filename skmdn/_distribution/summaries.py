@@ -336,11 +336,7 @@ class Summaries:
         entropy, std = np.empty(len(self)), np.zeros(len(self))
         if self.n_outputs == 1:
             for rows in row_blocks(len(self), line_size(self.n_components)):
-                part = self[rows]
-                if evaluate.is_gaussian(part):
-                    entropy[rows] = line_entropy(part.weights, part.means, part.scales)
-                else:
-                    entropy[rows] = general.entropy(part)
+                entropy[rows] = line_entropy(self[rows])
         else:
             rng = new_generator(random_state)
             for rows in row_blocks(len(self), n_samples * self.n_outputs):
