@@ -61,22 +61,32 @@ class Course:
         """Rows of the largest step."""
         return int(self._counts.max())
 
+    @property
+    def rate(self):
+        """The learning rate that the parts of `parts` are of."""
+        return self.options.learning_rate_init * self._rate_factor
+
+    def parts(self, n_epochs):
+        """What the next steps have of the rate and the noise, (n_epochs, n_steps)."""
+        steps = np.arange(n_epochs * self.n_steps).reshape(n_epochs, self.n_steps)
+        if self.options.is_endless:
+            return self._endless(self.state.t + 1 + steps)
+        epochs = len(self.losses) + np.arange(n_epochs)[:, None]
+        done = (epochs + steps[:1] / self.n_steps) / self.options.max_iter
+        # Cosine to zero (Loshchilov & Hutter 2017, eq. 5), for the noise too.
+        return 0.5 * (1 + np.cos(np.pi * np.minimum(done, 1.0)))
+
     def schedule(self):
         """Return the `Schedule` of the next epoch; its steps count as taken."""
         options, n_steps, epoch = self.options, self.n_steps, len(self.losses)
-        key = streams.epoch_key(self._seed, epoch)
-        done = (epoch + np.arange(n_steps) / n_steps) / options.max_iter
-        # Cosine to zero (Loshchilov & Hutter 2017, eq. 5), for the noise too.
-        part = 0.5 * (1 + np.cos(np.pi * np.minimum(done, 1.0)))
+        key, (part,) = streams.epoch_key(self._seed, epoch), self.parts(1)
+        rate = self.rate * part
         t = self.state.t + 1 + np.arange(n_steps)
-        if options.is_endless:
-            part = self._endless(t)
-        rate = options.learning_rate_init * self._rate_factor * part
         self.state.t += n_steps
         return Schedule(
             key,
             self._counts,
-            rate * np.sqrt(1 - BETA2**t) / (1 - BETA1**t),
+            rate * bias_correction(t),
             np.minimum(rate * options.alpha, 1.0),  # no part is more than all
             options.input_noise * part,
             streams.step_seeds(key, n_steps),
@@ -207,6 +217,11 @@ def warn_of_interruption():
         ConvergenceWarning,
         stacklevel=2,
     )
+
+
+def bias_correction(t):
+    """Factor on the rate at step t of Adam (Kingma & Ba 2015, section 2)."""
+    return np.sqrt(1 - BETA2**t) / (1 - BETA1**t)
 
 
 def averaging_weight(n_steps, n_new):
