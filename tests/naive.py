@@ -84,15 +84,9 @@ def mixture_logpdf(head, y, n_components, n_scales, min_scale, family="gaussian"
     logits = head[:K]
     means = head[K : K + K * D].reshape(K, D)
     log_scales = head[K + K * D :].reshape(K, n_scales)
-    terms = []
-    for k in range(K):
-        total = logits[k] - logsumexp(logits)
-        for d in range(D):
-            s = d if n_scales == D else 0
-            scale = math.sqrt(math.exp(2 * log_scales[k, s]) + min_scale[s] ** 2)
-            total += STANDARD[family].logpdf(y[d], means[k, d], scale)
-        terms.append(total)
-    return logsumexp(terms)
+    scales = np.sqrt(np.exp(2 * log_scales) + np.square(min_scale))
+    terms = STANDARD[family].logpdf(y, means, scales).sum(axis=1)
+    return logsumexp(logits + terms) - logsumexp(logits)
 
 
 def adam_step(params, gradient, m, v, t, rate, shrink):
@@ -132,6 +126,97 @@ def keyed_permutation(n, key):
                 break
         order.append(x)
     return order
+
+
+def input_noise(position, column, std, seed):
+    """Noise of one scaled input of the row at a position of its batch.
+
+    The two halves of a hash are uniform on 0 ... 65535; their sum has six times less
+    variance than the square of its range. Blocks of 64 rows have seeds of their own.
+    """
+    block, i = divmod(position, 64)
+    key = seed + block * 0x9E3779
+    hashed = mix32(((64 * column + i) * 0x9E3779B9 + key) % 2**32)
+    total = hashed % 2**16 + hashed // 2**16
+    return std * math.sqrt(6) * (total - 65535) / 65536
+
+
+def slope(function, x):
+    """Derivative by central differences; x is a number or an array, seen one by one."""
+    return (function(x + 1e-6) - function(x - 1e-6)) / 2e-6
+
+
+def row_gradient(x, layers, name, head_loss):
+    """Loss of one row and its gradient [(dW, db), ...], by the chain rule.
+
+    `head_loss` is a function of the head's outputs.
+    """
+    inputs, sums = [np.asarray(x, dtype=float)], []
+    for W, b in layers:
+        sums.append(W @ inputs[-1] + b)
+        inputs.append(activation(name, sums[-1]))
+    head, delta = sums[-1], np.zeros(len(sums[-1]))
+    for j in range(len(head)):
+        unit = np.arange(len(head)) == j
+        delta[j] = slope(lambda change, unit=unit: head_loss(head + change * unit), 0.0)
+    gradient = []
+    for i in range(len(layers) - 1, -1, -1):
+        gradient.insert(0, (np.outer(delta, inputs[i]), delta))
+        if i > 0:
+            delta = layers[i][0].T @ delta
+            delta = delta * slope(lambda z: activation(name, z), sums[i - 1])
+    return head_loss(head), gradient
+
+
+def train(
+    layers, X, Y, weights, *, encode, name, n_components, n_scales, min_scale, seed,
+    n_epochs, batch_size, rate, alpha, noise, family="gaussian", clip=1.0,
+):  # fmt: skip
+    """Losses of the epochs and the parameters after each.
+
+    `weights` have mean 1; ``encode(x)`` makes the network's inputs of scaled ones. The
+    rate and the noise fall along a cosine to zero, the gradient's norm is at most
+    `clip`, the weights (not the biases) decay by the rate times `alpha`.
+    """
+    n, t, moments, losses, history = len(X), 0, None, [], []
+    n_steps = math.ceil(n / min(batch_size, n))
+    for epoch in range(n_epochs):
+        key = mix32((seed + epoch * 0x9E3779B9) % 2**32)
+        order, total = keyed_permutation(n, key), 0.0
+        for step in range(n_steps):
+            rows = order[step * n // n_steps : (step + 1) * n // n_steps]
+            done = (epoch + step / n_steps) / n_epochs
+            part = (1 + math.cos(math.pi * done)) / 2
+            step_seed = mix32((key + (step + 1) * 0x7FEB352D) % 2**32)
+            gradient = [np.zeros_like(a) for layer in layers for a in layer]
+            for position, i in enumerate(rows):
+                x = [
+                    value + input_noise(position, j, noise * part, step_seed)
+                    for j, value in enumerate(X[i])
+                ]
+                loss, parts = row_gradient(
+                    encode(x), layers, name,
+                    lambda head, y=Y[i]: -mixture_logpdf(
+                        head, y, n_components, n_scales, min_scale, family
+                    ),
+                )  # fmt: skip
+                total += weights[i] * loss
+                for sum_, a in zip(gradient, itertools.chain(*parts), strict=True):
+                    sum_ += weights[i] / len(rows) * a
+            norm = math.sqrt(sum((g**2).sum() for g in gradient))
+            t, now = t + 1, rate * part
+            moments = moments or [(0.0, 0.0)] * len(gradient)
+            flat = [a for layer in layers for a in layer]
+            for k, g in enumerate(gradient):
+                shrink = now * alpha if k % 2 == 0 else 0.0
+                flat[k], m, v = adam_step(
+                    flat[k], g * min(1, clip / norm), *moments[k], t, now, shrink
+                )
+                moments[k] = m, v
+            layers = list(zip(flat[::2], flat[1::2], strict=True))
+        losses.append(total / n)
+        history.append(layers)
+    return losses, history
 
 
 # --- metrics --------------------------------------------------------------------------
