@@ -9,3 +9,5 @@ LARGEST_SCALED = 1e6
 # Targets beyond this many scales say no more about the body of the distribution in
 # training, and their squares, divided by the smallest scale, would leave float32.
 LARGEST_TRAINED = 1e5
+# Bound of the norm of a member's gradient.
+CLIP_NORM = 1.0

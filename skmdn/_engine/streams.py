@@ -124,3 +124,37 @@ def _permute(n, n_lines, n_columns, keys, order):
         while order[x] >= n:
             i, j = np.uint32(order[x] // n_columns), np.uint32(order[x] % n_columns)
             order[x] = _send(i, j, n_lines, n_columns, k0, k1, k2, k3, k4, k5)
+
+
+@helper
+def triangle(i, seed):
+    """Number i of a stream: the sum of two uniform integers, centred.
+
+    From the two halves of a hash; each has 2**16 levels.
+    """
+    h = mix32(np.uint32(np.uint32(np.uint32(i) * np.uint32(_GOLDEN)) + seed))
+    return np.int32(np.int32(h & np.uint32(0xFFFF)) + np.int32(h >> np.uint32(16))) - (
+        np.int32(65535)
+    )
+
+
+def _epoch_key_32(seed, epoch):
+    return mix32(np.uint32(seed + np.uint32(epoch * np.uint32(_GOLDEN))))
+
+
+def _step_seed_32(key, step):
+    steps = np.uint32(step + np.uint32(1))
+    return mix32(np.uint32(key + np.uint32(steps * np.uint32(_MIX_1))))
+
+
+# The same for one row, in numbers of 32 bits, by the names that they call each other
+# by: for devices that take plain functions.
+SCALAR = {
+    "mix32": _mix32,
+    "_moved": _moved_32,
+    "_round_key": _round_key_32,
+    "send": _send,
+    "triangle": triangle,
+    "epoch_key": _epoch_key_32,
+    "step_seed": _step_seed_32,
+}

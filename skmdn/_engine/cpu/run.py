@@ -13,9 +13,9 @@ from skmdn._engine.cpu.epoch import Buffers, Parameters, Steps, make_train_epoch
 from skmdn._engine.cpu.optimiser import CHUNK
 from skmdn._engine.cpu.plan import BLOCK, make_plan, n_groups
 from skmdn._engine.cpu.team import CAN_YIELD, Team
+from skmdn._engine.limits import CLIP_NORM
 from skmdn._jit.memory import aligned
 
-_CLIP_NORM = 1.0  # bound of a member's gradient norm
 # Operations, some hundredths of a second: the main thread only waits for what may take
 # longer, so that it sees signals. Handing over costs about 0.00005 s.
 _LONG = 1e9
@@ -121,7 +121,7 @@ class Run:
 
     def _arguments(self, steps, validation):
         data = (self.plan, self._bins, self._min_square, self._rows, validation)
-        return (*data, steps, self.parameters, self.buffers, _CLIP_NORM)
+        return (*data, steps, self.parameters, self.buffers, CLIP_NORM)
 
     def epoch(self, schedule):
         """Train for one epoch; return its mean loss and whether all was finite."""

@@ -13,9 +13,16 @@ import numpy as np
 
 f4, u4 = np.float32, np.uint32
 
-# Constants of a variant. Rows that go through the network together (a tile), and the
-# distance between features of a tile in memory: four more, for the banks.
-ROWS, STRIDE = 64, 68
+# Constants of a variant. Rows that go through the network together (a tile), the
+# logarithm to base 2 of their number, and the distance between features of a tile in
+# memory: four more, for the banks.
+ROWS, LOG_ROWS, STRIDE = 64, 6, 68
+# Whether weights and gradients are in shared memory; whether members share weights.
+SHARED_WEIGHTS, SHARED_GRADIENTS, HAS_MEMBERS = True, True, False
+# Of the family's densities (a family is bound to `log_density`).
+LOG_NORMALISER = f4(0)
+# Rows of a thread's part of a product: 4 or 8.
+THREAD_ROWS = 4
 
 _KERNELS = {}
 
@@ -55,7 +62,8 @@ def bind(target, *, elementwise=None, **constants):
         space.update(function.__globals__)
     space |= primitives | constants
     for name, function in (elementwise or {}).items():
-        space[name] = _rebound(target, function, primitives)
+        # One may call those before it.
+        space[name] = primitives[name] = _rebound(target, function, primitives)
     for name, function in _KERNELS.items():
         copy = FunctionType(function.__code__, space, name, function.__defaults__)
         space[name] = target.device(copy)

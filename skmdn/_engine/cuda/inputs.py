@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rows of the data to a tile in shared memory: order, noise, encoding."""
+
+import math
+
+import numpy as np
+
+from skmdn._engine.cuda.layout import (
+    BINS,
+    INPUT,
+    LAYERS,
+    N_COLUMNS,
+    N_FEATURES,
+    N_LINES,
+    N_OUTPUTS,
+    N_ROWS,
+    ROW_WEIGHTS,
+    TARGETS,
+)
+from skmdn._engine.cuda.primitives import (
+    LOG_ROWS,
+    ROWS,
+    STRIDE,
+    device,
+    f4,
+    get,
+    load4,
+    put,
+    rsqrt,
+    u4,
+)
+from skmdn._engine.limits import CLIP
+from skmdn._engine.streams import _round_key_32 as _round_key
+from skmdn._engine.streams import _send as send
+from skmdn._engine.streams import triangle
+
+_ZERO, _ONE = f4(0), f4(1)
+_CLIP_FACTOR = f4(1 / CLIP**2)
+_TRIANGLE_UNIT = f4(math.sqrt(6) / 65536)
+# Rows of a block of the CPU, for each of which it has a stream of noise.
+_BLOCK_SEED = u4(0x9E3779)
+
+
+@device
+def shuffled(position, numbers, key):
+    """Return the row at a position of the epoch's order, as `streams.permutation`."""
+    n = u4(get(numbers, N_ROWS))
+    n_lines, n_columns = u4(get(numbers, N_LINES)), u4(get(numbers, N_COLUMNS))
+    x = u4(position)
+    while True:
+        i = u4(x // n_columns)
+        j = u4(x - u4(i * n_columns))
+        x = send(
+            i, j, n_lines, n_columns, _round_key(key, 0), _round_key(key, 1),
+            _round_key(key, 2), _round_key(key, 3), _round_key(key, 4),
+            _round_key(key, 5),
+        )  # fmt: skip
+        if x < n:
+            return np.int64(x)
+
+
+@device
+def load_tile(
+    t, team, sm, tables, numbers, net, at_x, at_y, at_weight, first, in_batch, count,
+    is_shuffled, key, noise, seed,
+):  # fmt: skip
+    """Gather rows, add noise, encode; those from `count` on are dummies of weight 0.
+
+    Row r of the tile is that at position ``first + r`` of the epoch's order, and number
+    ``in_batch + r`` of its batch.
+    """
+    n_features, n_outputs = get(net, N_FEATURES), get(net, N_OUTPUTS)
+    target, weight = get(net, TARGETS), get(net, ROW_WEIGHTS)
+    view, bins = get(net, LAYERS + INPUT), get(numbers, BINS)
+    base = get(tables.bin_range, bins)
+    # `team` is below ROWS, or a multiple of it: then a thread has one row.
+    for r in range(t & (ROWS - 1), ROWS, team):
+        row, is_inside = np.int64(0), r < count
+        if is_inside:
+            row = np.int64(first + r)
+            if is_shuffled:
+                row = shuffled(row, numbers, key)
+        if t >> LOG_ROWS == 0:
+            for d in range(n_outputs):
+                y = get(tables.y, at_y + row * n_outputs + d) if is_inside else _ZERO
+                put(sm, target + d * STRIDE + r, y)
+            w = get(tables.weights, at_weight + row) if is_inside else _ZERO
+            put(sm, weight + r, w)
+        place = in_batch + r
+        row_seed = u4(seed + u4(u4(place >> 6) * _BLOCK_SEED))
+        for j in range(t >> LOG_ROWS, n_features, max(1, team >> LOG_ROWS)):
+            x = get(tables.x, at_x + row * n_features + j) if is_inside else _ZERO
+            if noise > _ZERO:
+                level = triangle(u4(j * 64 + (place & 63)), row_seed)
+                x += f4(noise * _TRIANGLE_UNIT) * f4(level)
+            put(sm, view + j * STRIDE + r, x * rsqrt(_ONE + _CLIP_FACTOR * x * x))
+            start, end = get(tables.bin_range, bins + j), 0
+            end = get(tables.bin_range, bins + j + 1)
+            for i in range(start, end):
+                slope, intercept, low, high = load4(tables.bins, 4 * i)
+                ramp = slope * x + intercept
+                ramp = low if ramp < low else ramp
+                ramp = high if ramp > high else ramp
+                put(sm, view + (n_features + i - base) * STRIDE + r, ramp)

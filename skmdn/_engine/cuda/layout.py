@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What lies where: a block's shared memory, the numbers of a network and of a training.
+
+A block trains one network. Rows go through it in tiles; the activations of a tile lie
+as [features, STRIDE] in shared memory. Weights and gradients lie there too if they fit;
+else in the model's part of the table `state`, from where the caches serve them. Shapes
+are numbers that kernels read: networks of different widths share a launch.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skmdn._engine.layout import N_OUT, N_PAD
+from skmdn._families.base import Family
+
+TEAM = 256  # Threads of a block.
+
+# A network's numbers (int32): these, then the columns of `Layout.layers` with INPUT and
+# DELTA (offsets in shared memory, of a layer's inputs, and of its outputs' slopes and
+# gradients) for each layer.
+(
+    N_FEATURES, N_HIDDEN, N_COMPONENTS, N_OUTPUTS, N_SCALES,
+    N_MEMBERS, MEMBER_SIZE, SHARED_SIZE, OWN_SIZE, N_PARAMS,
+    GRADIENT, TARGETS, ROW_WEIGHTS, SCRATCH, SUMS, PARTS, N_SHARED,
+) = range(17)  # fmt: skip
+LAYERS, LAYER_SIZE = 17, 13
+INPUT, DELTA = 11, 12
+
+# A training's numbers (int64): where its parts of the tables begin, and how much to do.
+(
+    NETWORK, SETTINGS, STATE, SCHEDULE, CURVE, BINS,
+    X, Y, WEIGHTS, N_ROWS, X_HELD, Y_HELD, WEIGHTS_HELD, N_HELD,
+    N_STEPS, N_LINES, N_COLUMNS, SEED, EPOCH, N_EPOCHS, BEST_EPOCH, PATIENCE, IS_NEW,
+) = range(23)  # fmt: skip
+N_NUMBERS = 23
+
+# Its settings (float32), before the squared lower bounds of its scales.
+RATE, DECAY, NOISE, BEST_SCORE, MIN_SQUARE = range(5)
+
+# What the curves have of an epoch (the first is the start): -1 skipped steps of one
+# that was not run.
+LOSS, SCORE, N_SKIPPED, CURVE_SIZE = range(4)
+
+# Sums of squares: of chunks, then of sixteens of these.
+N_CHUNKS, N_SIXTEENS = 256, 16
+
+
+class Variant(NamedTuple):
+    """What kernels are compiled for; equal ones share a launch."""
+
+    rows: int  # of a tile
+    shared_weights: bool  # whether the weights are in shared memory
+    shared_gradients: bool
+    has_members: bool
+    activation: str
+    family: Family
+
+    @property
+    def stride(self):
+        """Distance between the features of a tile: four more, for the banks."""
+        return self.rows + 4
+
+
+# By preference; the second is for networks of 128 units, the third for those of 256.
+_TILINGS = ((64, True, True), (32, True, False), (32, False, False), (16, False, False))
+
+
+class Numbers(NamedTuple):
+    """A network as kernels take it, and the memory that it needs."""
+
+    network: np.ndarray  # (LAYERS + n_layers * LAYER_SIZE,) int32
+    shared_bytes: int
+    state_size: int  # in the table `state`, but for the held-out rows
+
+
+def lay_out(layout, variant):
+    """Return the `Numbers` of a network.
+
+    Parameters
+    ----------
+    layout : skmdn._engine.layout.Layout
+    variant : Variant
+    """
+    layers = np.pad(layout.layers, ((0, 0), (0, 2)))
+    position = 0
+
+    def reserve(n):
+        nonlocal position
+        start = position
+        position += -(-n // 4) * 4
+        return start
+
+    reserve(layout.member_size if variant.shared_weights else 0)
+    gradient = reserve(layout.member_size if variant.shared_gradients else 0)
+    for layer in layers:
+        layer[INPUT] = reserve(layer[N_PAD] * variant.stride)
+        layer[DELTA] = reserve(-(-layer[N_OUT] // 4) * 4 * variant.stride)
+    header = {
+        N_FEATURES: layout.n_features,
+        N_HIDDEN: layout.n_hidden,
+        N_COMPONENTS: layout.n_components,
+        N_OUTPUTS: layout.n_outputs,
+        N_SCALES: layout.n_scales,
+        N_MEMBERS: layout.n_members,
+        MEMBER_SIZE: layout.member_size,
+        SHARED_SIZE: layout.shared_size,
+        OWN_SIZE: layout.own_size,
+        N_PARAMS: layout.n_params,
+        GRADIENT: gradient,
+        TARGETS: reserve(layout.n_outputs * variant.stride),
+        ROW_WEIGHTS: reserve(variant.stride),
+        SCRATCH: reserve((layout.n_components + 5) * variant.stride),
+        SUMS: reserve(4 * variant.stride),
+        PARTS: reserve(N_CHUNKS + N_SIXTEENS),
+        N_SHARED: position,
+    }
+    network = np.array([header[i] for i in range(LAYERS)] + layers.ravel().tolist())
+    # Parameters, their two moments, the best; what `skmdn._engine.cuda.fit` adds.
+    size = 4 * layout.n_params + (layout.n_params if variant.has_members else 0)
+    if variant.has_members and not variant.shared_weights:
+        size += layout.member_size
+    if not variant.shared_gradients:
+        size += layout.member_size
+    return Numbers(network.astype(np.int32), 4 * position, size)
+
+
+def variant_of(job, device):
+    """Return the `Variant` that trains a job's network fastest, of those that fit.
+
+    Parameters
+    ----------
+    job : Job
+    device : object
+        Its `shared_bytes` are the most that a block can have.
+
+    Raises
+    ------
+    ValueError
+        If none fits.
+    """
+    network = job.network
+    least = 0
+    for tiling in _TILINGS:
+        is_ensemble = network.n_estimators > 1
+        kind = (is_ensemble, network.activation, network.family)
+        variant = Variant(*tiling, *kind)
+        least = lay_out(network.layout, variant).shared_bytes
+        if least <= device.shared_bytes:
+            return variant
+    raise ValueError(
+        f"A network with {network.n_inputs} inputs (features and bins of features) and "
+        f"hidden_layer_sizes={network.hidden_layer_sizes} needs {least} bytes of a "
+        f"GPU's shared memory, which has {device.shared_bytes}; use smaller layers, "
+        "fewer bins, or device='cpu'."
+    )
