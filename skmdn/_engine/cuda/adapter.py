@@ -1,15 +1,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Everything that comes from `numba.cuda`; nothing else of the package imports it.
 
-So a successor of it is a change of this file alone. Here too is what the kernels'
-primitives are on a GPU.
+So a successor of it is a change of this file alone. Here is what the primitives of
+kernels are on a GPU, then the GPU itself: its memory and its launches.
 """
 
 import os
+import warnings
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from importlib.util import find_spec
 
-from numba import cuda, float32, types
+import numpy as np
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
+if not SIMULATED and find_spec("numba_cuda") is None:
+    # Numba comes with a `numba.cuda` of its own, which is older.
+    raise ImportError("numba-cuda is not installed")
+
+# Below the check, hence the exceptions from the rule that imports come first.
+from numba import cuda, float32, types  # noqa: E402
+
+from skmdn._engine.cuda.device import OutOfMemory  # noqa: E402
+from skmdn._engine.cuda.kernels import make  # noqa: E402
+from skmdn._engine.cuda.layout import TEAM  # noqa: E402
+
+# Blocks that a multiprocessor can hold: what the compiler saves registers for.
+RESIDENT = 2
+_SHARED_BYTES = 48 * 1024  # A block's, without asking for more.
 
 if SIMULATED:
     # Plain Python, where the primitives are what they are in `primitives`.
@@ -19,6 +37,8 @@ if SIMULATED:
 else:
     from llvmlite import ir
     from numba.cuda import libdevice
+    from numba.cuda.cudadrv import nvvm
+    from numba.cuda.cudadrv.driver import binding, driver
     from numba.cuda.extending import intrinsic
     from numba.cuda.np.arrayobj import make_array
 
@@ -161,3 +181,140 @@ def make_kernel(body, team):
         )  # fmt: skip
 
     return kernel
+
+
+def has_compiler():
+    """Whether there is what turns kernels into code for a GPU."""
+    return nvvm.is_available()
+
+
+def is_forked():
+    """Whether this process is a copy of one that had started the driver."""
+    return driver.pid not in (None, os.getpid())
+
+
+def driver_error():
+    """Why no driver answers; None if it does, be it that there is no GPU."""
+    with suppress(cuda.CudaSupportError):  # It remembers why.
+        driver.ensure_initialized()
+    error = driver.initialization_error
+    if error is None or "NO_DEVICE" in error:
+        return None
+    return " ".join(error.split()).rstrip(".")
+
+
+def n_gpus():
+    """Number of GPUs that this process sees; the driver has answered."""
+    return driver.get_device_count() if driver.is_available else 0
+
+
+def get_gpu():
+    """Return the `Gpu` of this thread, with the kernels that it has already."""
+    return _gpu(cuda.current_context().device.id)
+
+
+@lru_cache
+def _gpu(number):
+    return Gpu()
+
+
+class Gpu:
+    """The GPU of this thread (the first, unless told otherwise), a `Device`."""
+
+    def __init__(self):
+        device = cuda.current_context().device
+        self.name = str(device.name)
+        self.compute_capability = tuple(device.compute_capability)[:2]
+        self.shared_bytes = int(device.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)
+        self.n_blocks = int(device.MULTIPROCESSOR_COUNT) * RESIDENT
+        self._kernels, self._streams, self._in_use = {}, {}, []
+
+    def free_bytes(self):
+        """Memory that nobody uses."""
+        context = cuda.current_context()
+        context.memory_manager.deallocations.clear()  # What was freed may wait there.
+        return int(context.get_memory_info().free)
+
+    def put(self, array):
+        """Copy an array to the GPU."""
+        with _out_of_memory():
+            return cuda.to_device(np.ascontiguousarray(array))
+
+    def empty(self, n, dtype):
+        """Reserve memory for n numbers."""
+        with _out_of_memory():
+            return cuda.device_array(n, dtype)
+
+    def copy(self, handle):
+        """Copy an array from the GPU, when all launches have ended."""
+        self.wait()
+        return handle.copy_to_host()
+
+    def fill(self, handle, array):
+        """Copy an array to where another is, when all launches have ended."""
+        self.wait()
+        handle.copy_to_device(np.ascontiguousarray(array))
+
+    def launch(self, variant, name, n_blocks, shared_bytes, tables, n):
+        """Start a kernel; those of different variants run side by side."""
+        if (variant, name) not in self._kernels:
+            body = make(variant, Target)[name]
+            self._kernels[variant, name] = Kernel(body, TEAM)
+        if variant not in self._streams:
+            self._streams[variant] = _new_stream()
+        kernel, stream = self._kernels[variant, name], self._streams[variant]
+        with _out_of_memory():
+            cuda.default_stream().synchronize()  # What was put is there now.
+            kernel.launch(n_blocks, stream, shared_bytes, tables, n)
+        self._in_use.append(tables)  # To free memory is to wait for what runs.
+
+    def wait(self):
+        """Wait until all launches have ended."""
+        cuda.synchronize()
+        self._in_use.clear()
+
+
+class Kernel:
+    """A kernel for blocks of `team` threads, compiled when it is launched first."""
+
+    def __init__(self, body, team):
+        self._team, self._shared_bytes = team, _SHARED_BYTES
+        self._jit = cuda.jit(launch_bounds=(team, RESIDENT))(make_kernel(body, team))
+
+    def launch(self, n_blocks, stream, shared_bytes, *arguments):
+        """Start it."""
+        if shared_bytes > self._shared_bytes:
+            self._allow(shared_bytes, arguments)
+        with warnings.catch_warnings():
+            # A small set of jobs has few blocks.
+            warnings.filterwarnings("ignore", message="Grid size")
+            configured = self._jit[n_blocks, self._team, stream, shared_bytes]
+        configured(*arguments)
+
+    def _allow(self, shared_bytes, arguments):
+        """Let blocks have more shared memory than kernels get unasked."""
+        kernel = self._jit.compile(tuple(map(self._jit.typeof_pyval, arguments)))
+        function = kernel.library.get_cufunc()
+        attribute = (
+            binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        )
+        driver.cuKernelSetAttribute(
+            attribute, shared_bytes, function.handle, function.device.id
+        )
+        self._shared_bytes = shared_bytes
+
+
+def _new_stream():
+    """Return a stream that neither waits for copies nor lets them wait for it."""
+    kind = binding.CUstream_flags.CU_STREAM_NON_BLOCKING
+    return cuda.external_stream(int(driver.cuStreamCreate(kind.value)))
+
+
+@contextmanager
+def _out_of_memory():
+    try:
+        yield
+    except Exception as error:  # Of the driver's wrappers, each with its own class.
+        if "OUT_OF_MEMORY" in str(error):
+            raise OutOfMemory(str(error)) from error
+        raise
