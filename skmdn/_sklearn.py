@@ -302,6 +302,11 @@ class EpochCallbacks:
             self._root.call_on_fit_task_begin(**self._task)
             self._begin_epoch()
 
+    @property
+    def are_any(self):
+        """Whether anything is to be called."""
+        return self._root is not None and bool(self._root._callbacks)
+
     def _begin_epoch(self):
         self._remaining -= 1
         self._epoch = self._root.subcontext(task_name=self._name)

@@ -7,7 +7,8 @@ def get_engine(device, n_jobs):
 
     Parameters
     ----------
-    device : {"cpu", "cuda"}
+    device : {"cpu", "cuda", "auto"}
+        "auto": the GPU for what it can do, if there is one, and else the CPU.
     n_jobs : int
         Threads on a CPU.
 
@@ -16,11 +17,19 @@ def get_engine(device, n_jobs):
     ValueError
         If the device is not available.
     """
-    if device == "cuda":
-        raise ValueError(
-            "device='cuda' is not available in this version: it will come with the "
-            "extras 'cu12' and 'cu13'. Use device='cpu'."
-        )
-    from skmdn._engine.cpu.engine import Engine  # It loads its kernels.
+    from skmdn._engine.cpu import engine as cpu  # It loads its kernels.
 
-    return Engine(n_jobs)
+    on_cpu = cpu.Engine(n_jobs)
+    if device == "cpu":
+        return on_cpu
+    from skmdn._engine.cuda.device import Unavailable, open_gpu
+
+    try:
+        gpu = open_gpu()
+    except Unavailable:
+        if device == "auto":
+            return on_cpu
+        raise
+    from skmdn._engine.cuda import engine as cuda
+
+    return cuda.Engine(gpu, n_jobs, fallback=on_cpu if device == "auto" else None)

@@ -101,7 +101,10 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         other splits, unless the first is clearly for others.
     alpha, input_noise
         See `MDNRegressor`, like the following.
-    learning_rate_init, batch_size, max_iter, n_iter_no_change, min_scale, device
+    learning_rate_init, batch_size, max_iter, n_iter_no_change, min_scale
+    device : {"cpu", "cuda", "auto"}, default="cpu"
+        See `MDNRegressor`. A GPU trains the networks of all candidates and splits at
+        the same time: first those of the first split, then the others.
     n_jobs : int or None, default=None
         Threads over folds and candidates: the same bits for every number.
     random_state : int, RandomState instance or None, default=None

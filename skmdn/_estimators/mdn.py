@@ -106,8 +106,12 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     warm_start : bool, default=False
         Whether `fit` starts from the parameters of the previous one. Scaling and
         encoding stay as they were.
-    device : {"cpu", "cuda"}, default="cpu"
-        Where to train. Only "cpu" is available in this version.
+    device : {"cpu", "cuda", "auto"}, default="cpu"
+        Where to train and predict. "cuda": on an NVIDIA GPU, which needs the extra
+        ``skmdn[cu13]`` or ``skmdn[cu12]``; what it cannot do is refused by name.
+        "auto": on the GPU what it can do, if there is one, and all else on the CPU.
+        The numbers of a GPU are the same bits on repeat, and differ from those of a CPU
+        by rounding. A fitted model predicts on machines without a GPU too.
     n_jobs : int or None, default=None
         Threads for one fit and for predictions: the result is the same bits for every
         number. None means 1, -1 all cores.
@@ -206,7 +210,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         # Squares in float32 must be finite.
         "min_scale": [StrOptions({"auto"}), Interval(Real, 0, 1e6, closed="right")],
         "warm_start": ["boolean"],
-        "device": [StrOptions({"cpu", "cuda"})],
+        "device": [StrOptions({"cpu", "cuda", "auto"})],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -233,7 +237,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         n_iter_no_change: int | Literal["auto"] | None = "auto",
         min_scale: float | Literal["auto"] = "auto",
         warm_start: bool = False,
-        device: Literal["cpu", "cuda"] = "cpu",
+        device: Literal["cpu", "cuda", "auto"] = "cpu",
         n_jobs: int | None = None,
         random_state: Seed = None,
         verbose: int = 0,

@@ -56,6 +56,14 @@ class Watch:
         if self._bar is not None:
             self._bar.close()
 
+    @property
+    def reads_params(self):
+        """Whether somebody may look at the parameters of every epoch.
+
+        The progress bar does not: without others, engines may report late.
+        """
+        return self._estimator.callback is not None or self._callbacks.are_any
+
     def __call__(self, epoch):
         """Tell everybody about an `Epoch`; return whether somebody asks to stop."""
         self._losses.append(epoch.loss)
