@@ -7,6 +7,7 @@ import numpy as np
 
 from skmdn._engine.cuda.layout import (
     BINS,
+    EPOCH,
     INPUT,
     LAYERS,
     N_COLUMNS,
@@ -14,8 +15,18 @@ from skmdn._engine.cuda.layout import (
     N_LINES,
     N_OUTPUTS,
     N_ROWS,
+    N_STEPS,
+    NOISE,
     ROW_WEIGHTS,
+    SCHEDULE,
+    SEED,
     TARGETS,
+    WEIGHTS,
+    WEIGHTS_HELD,
+    X_HELD,
+    Y_HELD,
+    X,
+    Y,
 )
 from skmdn._engine.cuda.primitives import (
     LOG_ROWS,
@@ -30,8 +41,10 @@ from skmdn._engine.cuda.primitives import (
     u4,
 )
 from skmdn._engine.limits import CLIP
+from skmdn._engine.streams import _epoch_key_32 as epoch_key
 from skmdn._engine.streams import _round_key_32 as _round_key
 from skmdn._engine.streams import _send as send
+from skmdn._engine.streams import _step_seed_32 as step_seed
 from skmdn._engine.streams import triangle
 
 _ZERO, _ONE = f4(0), f4(1)
@@ -60,25 +73,43 @@ def shuffled(position, numbers, key):
 
 
 @device
+def scheduled(tables, numbers, e, s, what):
+    """Part of the rate (0) or bias correction (1) of a step."""
+    at = get(numbers, SCHEDULE) + 2 * (e * get(numbers, N_STEPS) + s)
+    return get(tables.schedule, at + what)
+
+
+@device
 def load_tile(
-    t, team, sm, tables, numbers, net, at_x, at_y, at_weight, first, in_batch, count,
-    is_shuffled, key, noise, seed,
-):  # fmt: skip
+    t, team, sm, tables, numbers, net, settings, first, in_batch, count, e, s
+):
     """Gather rows, add noise, encode; those from `count` on are dummies of weight 0.
 
     Row r of the tile is that at position ``first + r`` of the epoch's order, and number
-    ``in_batch + r`` of its batch.
+    ``in_batch + r`` of its batch. The held-out rows are the last step, in order and
+    without noise.
+
+    What it needs is read and computed anew for each tile: whoever keeps it takes
+    registers from the products.
     """
+    is_training, noise = s < get(numbers, N_STEPS), _ZERO
+    key = epoch_key(u4(get(numbers, SEED)), u4(get(numbers, EPOCH) + e))
+    seed = step_seed(key, u4(s))
+    if is_training:
+        noise = get(settings, NOISE) * scheduled(tables, numbers, e, s, 0)
     n_features, n_outputs = get(net, N_FEATURES), get(net, N_OUTPUTS)
     target, weight = get(net, TARGETS), get(net, ROW_WEIGHTS)
     view, bins = get(net, LAYERS + INPUT), get(numbers, BINS)
     base = get(tables.bin_range, bins)
+    at_x = get(numbers, X if is_training else X_HELD)
+    at_y = get(numbers, Y if is_training else Y_HELD)
+    at_weight = get(numbers, WEIGHTS if is_training else WEIGHTS_HELD)
     # `team` is below ROWS, or a multiple of it: then a thread has one row.
     for r in range(t & (ROWS - 1), ROWS, team):
         row, is_inside = np.int64(0), r < count
         if is_inside:
             row = np.int64(first + r)
-            if is_shuffled:
+            if is_training:
                 row = shuffled(row, numbers, key)
         if t >> LOG_ROWS == 0:
             for d in range(n_outputs):
@@ -94,9 +125,8 @@ def load_tile(
                 level = triangle(u4(j * 64 + (place & 63)), row_seed)
                 x += f4(noise * _TRIANGLE_UNIT) * f4(level)
             put(sm, view + j * STRIDE + r, x * rsqrt(_ONE + _CLIP_FACTOR * x * x))
-            start, end = get(tables.bin_range, bins + j), 0
             end = get(tables.bin_range, bins + j + 1)
-            for i in range(start, end):
+            for i in range(get(tables.bin_range, bins + j), end):
                 slope, intercept, low, high = load4(tables.bins, 4 * i)
                 ramp = slope * x + intercept
                 ramp = low if ramp < low else ramp

@@ -22,10 +22,16 @@ TEAM = 256  # Threads of a block.
 (
     N_FEATURES, N_HIDDEN, N_COMPONENTS, N_OUTPUTS, N_SCALES,
     N_MEMBERS, MEMBER_SIZE, SHARED_SIZE, OWN_SIZE, N_PARAMS,
-    GRADIENT, TARGETS, ROW_WEIGHTS, SCRATCH, SUMS, PARTS, N_SHARED,
-) = range(17)  # fmt: skip
-LAYERS, LAYER_SIZE = 17, 13
+    PLAIN, GRADIENT, EVIDENCE, TARGETS, ROW_WEIGHTS, SCRATCH, SUMS, PARTS, N_SHARED,
+) = range(19)  # fmt: skip
+LAYERS, LAYER_SIZE = 19, 13
 INPUT, DELTA = 11, 12
+
+# A model's part of the table `state`: parameters, m, v, the best parameters (N_PARAMS
+# each). Then, with members, the gradient of the parameters; the plain weights of one
+# member and their gradient, if they are not in shared memory (at PLAIN and GRADIENT,
+# wherever these are); and, with members, log-likelihoods of the held-out rows
+# (EVIDENCE).
 
 # A training's numbers (int64): where its parts of the tables begin, and how much to do.
 (
@@ -66,12 +72,23 @@ class Variant(NamedTuple):
 _TILINGS = ((64, True, True), (32, True, False), (32, False, False), (16, False, False))
 
 
+class _Region:
+    """Memory that is given out in parts, which begin at multiples of four numbers."""
+
+    size = 0
+
+    def reserve(self, n):
+        start = self.size
+        self.size += -(-n // 4) * 4
+        return start
+
+
 class Numbers(NamedTuple):
     """A network as kernels take it, and the memory that it needs."""
 
     network: np.ndarray  # (LAYERS + n_layers * LAYER_SIZE,) int32
     shared_bytes: int
-    state_size: int  # in the table `state`, but for the held-out rows
+    state_size: int  # in the table `state`, but for EVIDENCE
 
 
 def lay_out(layout, variant):
@@ -83,16 +100,16 @@ def lay_out(layout, variant):
     variant : Variant
     """
     layers = np.pad(layout.layers, ((0, 0), (0, 2)))
-    position = 0
-
-    def reserve(n):
-        nonlocal position
-        start = position
-        position += -(-n // 4) * 4
-        return start
-
-    reserve(layout.member_size if variant.shared_weights else 0)
-    gradient = reserve(layout.member_size if variant.shared_gradients else 0)
+    shared, state = _Region(), _Region()
+    reserve = shared.reserve
+    state.reserve((5 if variant.has_members else 4) * layout.n_params)
+    plain = gradient = 0
+    if variant.shared_weights:
+        plain = reserve(layout.member_size)
+    elif variant.has_members:
+        plain = state.reserve(layout.member_size)
+    where = shared if variant.shared_gradients else state
+    gradient = where.reserve(layout.member_size)
     for layer in layers:
         layer[INPUT] = reserve(layer[N_PAD] * variant.stride)
         layer[DELTA] = reserve(-(-layer[N_OUT] // 4) * 4 * variant.stride)
@@ -107,22 +124,18 @@ def lay_out(layout, variant):
         SHARED_SIZE: layout.shared_size,
         OWN_SIZE: layout.own_size,
         N_PARAMS: layout.n_params,
+        PLAIN: plain,
         GRADIENT: gradient,
+        EVIDENCE: state.size,
         TARGETS: reserve(layout.n_outputs * variant.stride),
         ROW_WEIGHTS: reserve(variant.stride),
         SCRATCH: reserve((layout.n_components + 5) * variant.stride),
         SUMS: reserve(4 * variant.stride),
         PARTS: reserve(N_CHUNKS + N_SIXTEENS),
-        N_SHARED: position,
+        N_SHARED: shared.size,
     }
     network = np.array([header[i] for i in range(LAYERS)] + layers.ravel().tolist())
-    # Parameters, their two moments, the best; what `skmdn._engine.cuda.fit` adds.
-    size = 4 * layout.n_params + (layout.n_params if variant.has_members else 0)
-    if variant.has_members and not variant.shared_weights:
-        size += layout.member_size
-    if not variant.shared_gradients:
-        size += layout.member_size
-    return Numbers(network.astype(np.int32), 4 * position, size)
+    return Numbers(network.astype(np.int32), 4 * shared.size, state.size)
 
 
 def variant_of(job, device):
