@@ -6,6 +6,7 @@ import signal
 import threading
 import tracemalloc
 from threading import Timer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from sklearn.metrics import make_scorer, max_error, r2_score
 from sklearn.model_selection import KFold
 
 from skmdn import MDNRegressor, MDNRegressorCV
+from skmdn._engine.cpu import engine
 from skmdn._estimators import base as _predictor
+from skmdn._estimators import cv
+from skmdn._fit import job, targets
 from skmdn._fit.rows import MergedTable, Rows
 from skmdn._fit.splits import auto_splits
 from skmdn._sklearn import HAS_CALLBACKS, takes_weights
@@ -318,3 +322,28 @@ def test_one_draw_a_row_holds_no_whole_distribution(fitted, table):
 def test_predictor_is_abstract():
     with pytest.raises(TypeError, match="abstract"):
         _predictor.DistributionRegressor()
+
+
+def test_what_fits_of_a_split_share_is_prepared_once(table, monkeypatch):
+    jobs, counted, real = [], [], targets.atom_spacing
+
+    def run(batch):
+        jobs.append(batch)
+        return engine.Engine(1).run(batch)
+
+    def count(Y, sample_weight):
+        counted.append(len(Y))
+        return real(Y, sample_weight)
+
+    monkeypatch.setattr(cv, "get_engine", lambda *_: SimpleNamespace(run=run))
+    monkeypatch.setattr(job, "atom_spacing", count)
+    MDNRegressorCV([1, 2, 4], cv=3, n_bins=4, **SMALL).fit(*table)
+    # All of the first split at the same time, then all others.
+    assert [len(batch) for batch in jobs] == [4, 8]
+    assert len(counted) == 3
+    for batch, n_splits in zip(jobs, (1, 2), strict=True):
+        for part in ("training", "validation"):
+            assert len({id(getattr(one, part)) for one in batch}) == n_splits
+        assert (
+            len({id(one.encoding) for one in batch}) == 2 * n_splits
+        )  # and the lines'

@@ -318,10 +318,13 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         rng = np.random.RandomState(progress.seed)
         training, validation = hold_out(self, rows, table, X_val, y_val, rng)
         prepared = Prepared(training, validation)
-        model, data = start_model(self, prepared, rng, previous, progress), None
-        if previous is not None:
-            model = model.with_min_scale(self.min_scale, training)
+        model = start_model(self, prepared, rng, previous, progress)
+        if previous is None:
+            data, held_out = prepared.data, prepared.validation
+        else:
+            model = model.with_min_scale(self.min_scale, prepared)
             data = model.scaled(training)
+            held_out = None if validation is None else model.scaled(validation)
             # One seed would repeat the batches of the fit before.
             rng = np.random.RandomState([progress.seed, progress.n_steps])
         options = training_options(self, model, n=len(rows))._replace(
@@ -337,7 +340,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
 
         with Watch(self, table, model, options.max_iter, describe) as watch:
             job = make_job(
-                *(model, data or prepared.data, validation, options),
+                *(model, data, held_out, options),
                 *(progress.training_state(model), rng, watch),
             )
             (trial,) = engine.run([job])
@@ -396,9 +399,10 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
             [progress.seed, progress.n_steps] if progress.n_steps else progress.seed
         )
         rows = Rows.of(*table[:3]).merged()
-        model = start_model(self, Prepared(rows), rng, previous, progress)
+        prepared = Prepared(rows)
+        model = start_model(self, prepared, rng, previous, progress)
         if self.min_scale != "auto":  # Few rows do not tell which values repeat.
-            model = model.with_min_scale(self.min_scale, rows)
+            model = model.with_min_scale(self.min_scale, prepared)
         options = training_options(self, model, n=len(rows))
         options = options._replace(max_iter=1, is_endless=True)
         average, state = model.params.copy(), progress.training_state(model)

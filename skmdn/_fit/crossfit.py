@@ -58,7 +58,7 @@ def cross_fit(candidates, splits, seeds, engine, on_fit):
     def fit(tasks):
         """Fit (candidate, split, estimator, copy), until `on_fit` has enough."""
         starts = [
-            _start(estimator, tables[split], splits[split].held_out, seeds[copy][split])
+            _start(estimator, tables[split], seeds[copy][split])
             for _, split, estimator, copy in tasks
         ]
         fitted, last = [], None
@@ -103,13 +103,14 @@ def cross_fit(candidates, splits, seeds, engine, on_fit):
     ]
 
 
-def _start(estimator, prepared, held_out, seed):
+def _start(estimator, prepared, seed):
     """Where a network starts, and the job of training it."""
     rng = np.random.RandomState(seed)
     model = start_model(estimator, prepared, rng)
     options = training_options(estimator, model, n=len(prepared.rows))
     state = State.start(model.params)
-    return model, make_job(model, prepared.data, held_out, options, state, rng)
+    data = prepared.data, prepared.validation
+    return model, make_job(model, *data, options, state, rng)
 
 
 def most_fits(candidates, n_splits):

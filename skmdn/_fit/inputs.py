@@ -106,9 +106,12 @@ class InputEncoding(NamedTuple):
 
 def _bin_edges(x, sample_weight, n_bins):
     """Quantiles of `x` without those that (almost) coincide."""
-    edges = np.unique(x)
+    order = np.argsort(x, kind="stable")
+    edges = x[order]
+    edges = edges[np.append(True, edges[1:] != edges[:-1])]
     if len(edges) > n_bins + 1:
-        edges = weighted_quantile(x, np.linspace(0, 1, n_bins + 1), sample_weight)
+        q = np.linspace(0, 1, n_bins + 1)
+        edges = weighted_quantile(x, q, sample_weight, order)
     kept = [edges[0]]
     for edge in edges[1:]:
         if edge - kept[-1] > BIN_WIDTH * max(1.0, abs(edge), abs(kept[-1])):

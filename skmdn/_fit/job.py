@@ -13,24 +13,24 @@ from skmdn._fit.holdout import count_units, divide, hold_out_part
 from skmdn._fit.inputs import InputEncoding
 from skmdn._fit.model import Model, Progress, fitted_network
 from skmdn._fit.rows import Rows
-from skmdn._fit.targets import TargetScaling
+from skmdn._fit.targets import TargetScaling, atom_spacing
 from skmdn._sklearn import check_held_out
 
 
 class Prepared:
-    """Training rows and what is measured of them, once for all jobs that share them.
+    """Rows and what is measured of them, once for all jobs that share them.
 
     Parameters
     ----------
     rows : Rows
-    held_out : Rows or None
-        Those that the model will be judged by.
+        To train on.
+    held_out : Rows or None, default=None
+        To judge by.
     """
 
     def __init__(self, rows, held_out=None):
-        self.rows = rows
-        self._held_out = held_out
-        self._encodings = {}
+        self.rows, self._held_out = rows, held_out
+        self._encodings, self._biases = {}, {}
 
     @cached_property
     def _scaling_of_inputs(self):
@@ -45,8 +45,30 @@ class Prepared:
     @cached_property
     def data(self):
         """The scaled rows."""
-        X = self._scaling_of_inputs.scale_inputs(self.rows.X)
-        return Data(X, self.scaling.transform(self.rows.Y), self.rows.weight)
+        return self._scaled(self.rows)
+
+    @cached_property
+    def validation(self):
+        """The scaled rows that are held out, or None."""
+        return None if self._held_out is None else self._scaled(self._held_out)
+
+    def _scaled(self, rows):
+        X = self._scaling_of_inputs.scale_inputs(rows.X)
+        return Data(X, self.scaling.transform(rows.Y), rows.weight)
+
+    @cached_property
+    def spacing(self):
+        """Spacing of target values that repeat."""
+        return atom_spacing(self.rows.Y, self.rows.weight)
+
+    def initial_bias(self, head, rng):
+        """See `Head.initial_bias`; nothing of one output is random."""
+        if head.n_outputs > 1:
+            return head.initial_bias(self.data.Y, self.rows.weight, rng)
+        if head not in self._biases:
+            bias = head.initial_bias(self.data.Y, self.rows.weight, rng)
+            self._biases[head] = bias
+        return self._biases[head]
 
     def encoding(self, n_bins):
         """Encoding of the inputs with so many bins."""
@@ -162,7 +184,8 @@ def make_job(model, data, validation, options, state, rng, on_epoch=None):
         Where training starts.
     data : Data
         The scaled training rows.
-    validation : Rows or None
+    validation : Data or None
+        Scaled rows to judge by.
     options : Options
     state : State
     rng : numpy.random.RandomState
@@ -177,7 +200,7 @@ def make_job(model, data, validation, options, state, rng, on_epoch=None):
         model.network,
         model.encoding,
         data,
-        None if validation is None else model.scaled(validation),
+        validation,
         options,
         state,
         int(rng.randint(2**32, dtype="uint32")),

@@ -18,7 +18,7 @@ from skmdn._fit.state import (
     make_network,
     opened,
 )
-from skmdn._fit.targets import TargetScaling, atom_spacing
+from skmdn._fit.targets import TargetScaling
 from skmdn.distribution import MixtureDistribution
 
 # Steps of a training that ended count for no more than this in the rate and the average
@@ -66,18 +66,17 @@ class Model(NamedTuple):
             "n_inputs": encoding.n_features_out,
         }
         network = make_network(architecture)
-        bias = network.head.initial_bias(prepared.data.Y, rows.weight, rng)
+        bias = prepared.initial_bias(network.head, rng)
         params = network.initialise(bias, rng)
         model = cls(params, architecture, encoding, prepared.scaling, None)
-        return model.with_min_scale(min_scale, rows)
+        return model.with_min_scale(min_scale, prepared)
 
-    def with_min_scale(self, min_scale, rows):
+    def with_min_scale(self, min_scale, prepared):
         """Copy with the lower bounds that `min_scale` means for these targets."""
         if min_scale == "auto":
-            spacing = atom_spacing(rows.Y, rows.weight)
-            min_scale = _auto.min_scale(spacing, self.scaling.scale)
+            min_scale = _auto.min_scale(prepared.spacing, self.scaling.scale)
         # One scale for all outputs keeps the largest of their bounds.
-        n_outputs = rows.Y.shape[1]
+        n_outputs = self.architecture["n_outputs"]
         bounds = np.broadcast_to(np.asarray(min_scale, dtype=float), n_outputs).copy()
         if self.network.head.n_scales == 1:
             bounds = bounds.max(keepdims=True)

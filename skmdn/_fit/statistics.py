@@ -10,7 +10,7 @@ import numpy as np
 NORMAL_IQR = 1.349
 
 
-def weighted_quantile(a, q, sample_weight):
+def weighted_quantile(a, q, sample_weight, order=None):
     """Quantiles along the first axis: the inverse of the weighted empirical cdf.
 
     Where the cdf is flat at `q`, the middle of the flat piece (definition 2 of Hyndman
@@ -22,6 +22,8 @@ def weighted_quantile(a, q, sample_weight):
     a : ndarray of shape (n_samples,) or (n_samples, n_columns)
     q : array-like of shape (n_quantiles,), in [0, 1]
     sample_weight : ndarray of shape (n_samples,), not negative, not all zero
+    order : ndarray of shape (n_samples,), default=None
+        ``np.argsort(a, kind="stable")`` of one column, for who has it.
 
     Returns
     -------
@@ -31,7 +33,8 @@ def weighted_quantile(a, q, sample_weight):
     if a.ndim == 2:
         columns = [weighted_quantile(column, q, sample_weight) for column in a.T]
         return np.stack(columns, axis=1)
-    order = np.argsort(a, kind="stable")
+    if order is None:
+        order = np.argsort(a, kind="stable")
     cdf = np.cumsum(sample_weight[order])
     cdf = cdf / cdf[-1]
     # The tolerance absorbs the rounding of the sum: ties stay ties.

@@ -36,10 +36,11 @@ def new_job(table=None, n_held=40, seed=5, on_epoch=None, **parameters):
     estimator = MDNRegressor(**{**DEFAULTS, **parameters})
     rows = Rows.of(X, Y, weight)
     cut = len(X) - n_held
-    prepared = Prepared(rows.take(slice(0, cut)))
     held_out = rows.take(slice(cut, None)) if n_held else None
+    prepared = Prepared(rows.take(slice(0, cut)), held_out)
     rng = np.random.RandomState(seed)
     model = start_model(estimator, prepared, rng)
     options = training_options(estimator, model, n=cut)
     state = State.start(model.params)
-    return make_job(model, prepared.data, held_out, options, state, rng, on_epoch)
+    data = prepared.data, prepared.validation
+    return make_job(model, *data, options, state, rng, on_epoch)
