@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What an engine takes and gives: jobs and trials, the same on every device."""
+"""What an engine takes and gives, the same on every device: jobs, trials, parts."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -103,3 +103,24 @@ class Trial(NamedTuple):
     best_score: float | None  # of the validation rows, under the kept parameters
     log_widening: float  # logarithm of what all scales were multiplied by afterwards
     interrupted: bool = False
+
+
+class Part(NamedTuple):
+    """A fitted network's share of a mixture, for predictions.
+
+    Attributes
+    ----------
+    model : skmdn._fit.model.Model
+    weight : float
+        Of all its components together.
+    temperature, sharpness : float, default=1.0
+        Factor on the scales; power of the weights within every member.
+    floor : float or ndarray of shape (n_outputs,), default=0.0
+        Lower bound of the scales after the temperature, in units of the targets.
+    """
+
+    model: Any
+    weight: float
+    temperature: float = 1.0
+    sharpness: float = 1.0
+    floor: Any = 0.0

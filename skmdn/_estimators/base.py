@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from skmdn._distribution.checks import check_integer
 from skmdn._distribution.errstate import own_errstate
 from skmdn._distribution.sampling import new_seed
-from skmdn._estimators.output_types import check_output_type, summarise
+from skmdn._estimators.output_types import ask, check_output_type, summarise
 from skmdn._estimators.watch import without_unpicklable_callback
+from skmdn._fit import tail
 from skmdn._fit.model import is_fitted
 from skmdn._fit.tail import with_tail, with_tails
 from skmdn._sklearn import check_inputs, check_targets, check_weights
@@ -87,21 +88,11 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
             )
         if output_type == "full":
             return self.predict_dist(X)
-        values, std = [], []
         X = check_inputs(self, X)
-        for _, core in self._cores(X):
-            # The tail has the mean of what it is put around.
-            bare = output_type == "mean"
-            part = core if bare and not return_std else with_tail(core)
-            values.append(summarise(core if bare else part, output_type, levels))
-            if return_std:
-                std.append(part.std())
-        prediction = np.concatenate(values)
+        prediction, std = self._summaries(X, output_type, levels, return_std)
         if output_type != "quantiles":
             prediction = self._like_y(prediction)
-        if return_std:
-            return prediction, self._like_y(np.concatenate(std))
-        return prediction
+        return (prediction, self._like_y(std)) if return_std else prediction
 
     def predict_dist(self, X: ArrayLike) -> MixtureDistribution:
         """Conditional distribution at every row of `X`.
@@ -147,10 +138,14 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         n_samples = check_integer("n_samples", n_samples, 0)
         seed = new_seed(self.random_state if random_state is None else random_state)
+        X = check_inputs(self, X)
+        found = self._ask_gpu(X, lambda answers: answers.draws(X, n_samples, seed))
+        if found is not None:
+            return found
         return np.concatenate(
             [
                 part._draw(n_samples, seed, rows.start)
-                for rows, part in self._distributions(check_inputs(self, X))
+                for rows, part in self._distributions(X)
             ]
         )
 
@@ -171,6 +166,9 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X, Y = check_targets(self, X, y, self.n_outputs_)
+        found = self._ask_gpu(X, lambda answers: answers.logpdf(X, Y))
+        if found is not None:
+            return found
         if self.n_outputs_ == 1:
             Y = Y[:, 0]
         return np.concatenate(
@@ -209,6 +207,30 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         tags.target_tags.multi_output = True
         tags.regressor_tags.poor_score = True  # The score is a log-likelihood.
         return tags
+
+    def _summaries(self, X, output_type, levels, return_std):
+        """Summary of every row, and standard deviations (None: not asked for)."""
+        found = self._ask_gpu(X, lambda answers: ask(answers, X, output_type, levels))
+        if found is not None:
+            return found
+        values, std = [], []
+        for _, core in self._cores(X):
+            # The tail has the mean of what it is put around.
+            bare = output_type == "mean"
+            part = core if bare and not return_std else with_tail(core)
+            values.append(summarise(core if bare else part, output_type, levels))
+            if return_std:
+                std.append(part.std())
+        return np.concatenate(values), np.concatenate(std) if return_std else None
+
+    def _ask_gpu(self, X, question):
+        """Answer of a GPU, see `skmdn._engine.cuda.answers`; None: ask the CPU."""
+        if self.device == "cpu":
+            return None
+        from skmdn._engine.cuda.answers import answer  # Others need not load it.
+
+        parts = self._mixture().parts()
+        return answer(parts, (tail.WEIGHTS, tail.SCALES), len(X), question)
 
     def _distributions(self, X):
         """Conditional distributions, a limited number of rows at a time.

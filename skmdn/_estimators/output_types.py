@@ -46,3 +46,18 @@ def summarise(dist, output_type, levels):
     if output_type == "quantiles":
         return dist.ppf(levels)
     return getattr(dist, output_type)()
+
+
+def ask(answers, X, output_type, levels):
+    """Summary of every row and its standard deviation, by the kernels of a GPU.
+
+    The latter is None where there is none beside the summary; all is where the kernels
+    do not know the summary.
+    """
+    if output_type == "mean":
+        return answers.moments(X)
+    if output_type == "median":
+        return answers.quantiles(X, [0.5])[:, 0], None
+    if output_type == "quantiles":
+        return answers.quantiles(X, levels), None
+    return None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skmdn._engine.cpu.predict import raw_outputs
-from skmdn._engine.job import Data, State
+from skmdn._engine.job import Data, Part, State
 from skmdn._engine.network import aligned_copy
 from skmdn._fit import auto as _auto
 from skmdn._fit.inputs import InputEncoding
@@ -110,6 +110,10 @@ class Model(NamedTuple):
             means, scales = means[..., 0], scales[..., 0]
         family = self.architecture["family"]
         return MixtureDistribution._of(weights, means, scales, family=family)
+
+    def parts(self):
+        """Networks that the distribution is made of, for a device."""
+        return [Part(self, 1.0)]
 
     def state(self):
         """Take apart into arrays, numbers, strings, lists and dicts."""

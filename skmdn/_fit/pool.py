@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from skmdn._engine.job import Part
 from skmdn._fit.model import Model, read_state
 from skmdn._fit.stack import Stack, stacking_weights
 from skmdn._fit.state import check_list, check_number
@@ -91,6 +92,25 @@ class Pool(NamedTuple):
         """Mixture of the folds' distributions at the rows of `X`."""
         parts = [self.part(fold, X, n_jobs) for fold in range(len(self.folds))]
         return MixtureDistribution.mix(parts, [1 / len(parts)] * len(parts))
+
+    def parts(self):
+        """Networks that the distribution is made of, in its order, for a device."""
+        parts = []
+        for fold, expert in zip(self.folds, self.experts, strict=True):
+            share = (1 - self.linear_weight) / len(self.folds)
+            parts += [
+                Part(
+                    model,
+                    share * weight,
+                    self.temperature,
+                    self.sharpness,
+                    fold.min_scale,
+                )
+                for model, weight in zip(fold.models, fold.weights, strict=True)
+            ]
+            if self.linear_weight > 0:
+                parts.append(Part(expert, self.linear_weight / len(self.folds)))
+        return parts
 
     def part(self, fold, X, n_jobs=1):
         """Distribution of one fold's models."""

@@ -19,9 +19,10 @@ import numpy as np
 N_COMPONENTS = 6
 # Weight of them all together.
 WEIGHT = 0.0002
-_SCALES = 2.0 * 8.0 ** np.arange(N_COMPONENTS)
-_WEIGHTS = 8.0 ** (-4.0 * np.arange(N_COMPONENTS))
-_WEIGHTS /= _WEIGHTS.sum()
+# In units of the predicted standard deviation.
+SCALES = 2.0 * 8.0 ** np.arange(N_COMPONENTS)
+_PARTS = 8.0 ** (-4.0 * np.arange(N_COMPONENTS))
+WEIGHTS = WEIGHT * (_PARTS / _PARTS.sum())
 # Squares of scales must not overflow.
 _LARGEST_SCALE = 1e153
 
@@ -64,13 +65,13 @@ def with_tails(cores, n_rows):
         if arrays is None:
             shape = (n_rows, n_own + N_COMPONENTS)
             arrays = [np.empty(shape), np.empty(shape + joint), np.empty(shape + joint)]
-            arrays[0][:, n_own:] = WEIGHT * _WEIGHTS
+            arrays[0][:, n_own:] = WEIGHTS
         weights, means, scales = (a[rows] for a in arrays)
         np.multiply(core.weights, 1 - WEIGHT, out=weights[:, :n_own])
         means[:, :n_own], scales[:, :n_own] = core.means, core.scales
         means[:, n_own:] = core.mean()[:, None]
         tail = scales[:, n_own:]
-        factors = _SCALES.reshape(-1, *(1 for _ in joint))
+        factors = SCALES.reshape(-1, *(1 for _ in joint))
         np.multiply(core.std()[:, None], factors, out=tail)
         np.minimum(tail, _LARGEST_SCALE, out=tail)
     weights, means, scales = arrays
@@ -80,6 +81,6 @@ def with_tails(cores, n_rows):
 def n_tail_components(distribution):
     """How many of the last components are a tail: all of `N_COMPONENTS`, or none."""
     last = distribution.weights[:, -N_COMPONENTS:]
-    expected = np.broadcast_to(WEIGHT * _WEIGHTS, (len(last), N_COMPONENTS))
+    expected = np.broadcast_to(WEIGHTS, (len(last), N_COMPONENTS))
     is_tail = last.shape == expected.shape and np.allclose(last, expected, atol=0)
     return N_COMPONENTS if is_tail else 0

@@ -102,6 +102,10 @@ else:
         return types.void(array, i, *[float32] * 4), generate
 
     @device
+    def _as_float(bits):
+        return libdevice.int_as_float(np.int32(bits))
+
+    @device
     def _exp(x):
         return libdevice.fast_expf(x)
 
@@ -139,6 +143,7 @@ else:
         "put": _put,
         "load4": _load4,
         "store4": _store4,
+        "as_float": _as_float,
         "exp": _exp,
         "log": _log,
         "sqrt": _sqrt,

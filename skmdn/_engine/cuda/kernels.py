@@ -3,10 +3,8 @@
 
 from functools import lru_cache
 
-from skmdn._engine import streams
-from skmdn._engine.activations import ACTIVATIONS
-from skmdn._engine.cuda import fit  # noqa: F401 (its kernels are bound)
-from skmdn._engine.cuda.primitives import bind, f4
+from skmdn._engine.cuda import fit, predict  # noqa: F401 (their kernels are bound)
+from skmdn._engine.cuda.primitives import bind
 
 
 @lru_cache
@@ -15,22 +13,9 @@ def make(variant, target):
 
     Parameters
     ----------
-    variant : Variant
+    variant : Variant or PredictVariant
+        It has the functions and the constants that kernels are made with.
     target : type
         See `skmdn._engine.cuda.primitives.bind`.
     """
-    return bind(
-        target,
-        elementwise={
-            **streams.SCALAR,
-            "activation": ACTIVATIONS[variant.activation],
-            "log_density": variant.family.log_density,
-        },
-        LOG_NORMALISER=f4(variant.family.log_normaliser),
-        ROWS=variant.rows,
-        LOG_ROWS=variant.rows.bit_length() - 1,
-        STRIDE=variant.stride,
-        SHARED_WEIGHTS=variant.shared_weights,
-        SHARED_GRADIENTS=variant.shared_gradients,
-        HAS_MEMBERS=variant.has_members,
-    )
+    return bind(target, elementwise=variant.functions, **variant.constants)

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skmdn._engine import streams
+from skmdn._engine.activations import ACTIVATIONS
+from skmdn._engine.cuda.primitives import f4
 from skmdn._engine.layout import N_OUT, N_PAD
 from skmdn._families.base import Family
 
@@ -66,6 +69,28 @@ class Variant(NamedTuple):
     def stride(self):
         """Distance between the features of a tile: four more, for the banks."""
         return self.rows + 4
+
+    @property
+    def functions(self):
+        """Plain functions that kernels call, by name."""
+        return {
+            **streams.SCALAR,
+            "activation": ACTIVATIONS[self.activation],
+            "log_density": self.family.log_density,
+        }
+
+    @property
+    def constants(self):
+        """Constants of kernels, see `skmdn._engine.cuda.primitives`."""
+        return {
+            "LOG_NORMALISER": f4(self.family.log_normaliser),
+            "ROWS": self.rows,
+            "LOG_ROWS": self.rows.bit_length() - 1,
+            "STRIDE": self.stride,
+            "SHARED_WEIGHTS": self.shared_weights,
+            "SHARED_GRADIENTS": self.shared_gradients,
+            "HAS_MEMBERS": self.has_members,
+        }
 
 
 # By preference; the second is for networks of 128 units, the third for those of 256.

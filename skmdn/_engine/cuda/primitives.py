@@ -11,7 +11,7 @@ from types import FunctionType
 
 import numpy as np
 
-f4, u4 = np.float32, np.uint32
+f4, i4, u4, i8, u8 = np.float32, np.int32, np.uint32, np.int64, np.uint64
 
 # Constants of a variant. Rows that go through the network together (a tile), the
 # logarithm to base 2 of their number, and the distance between features of a tile in
@@ -57,17 +57,19 @@ def bind(target, *, elementwise=None, **constants):
     primitives = {f.__name__: target.device(f) for f in PRIMITIVES} | target.primitives
     for function in COMPOSED:
         primitives[function.__name__] = _rebound(target, function, primitives)
-    space = {}
-    for function in _KERNELS.values():
-        space.update(function.__globals__)
-    space |= primitives | constants
+    bound = primitives | constants
     for name, function in (elementwise or {}).items():
         # One may call those before it.
-        space[name] = primitives[name] = _rebound(target, function, primitives)
-    for name, function in _KERNELS.items():
-        copy = FunctionType(function.__code__, space, name, function.__defaults__)
-        space[name] = target.device(copy)
-    return {name: space[name] for name in _KERNELS}
+        bound[name] = primitives[name] = _rebound(target, function, primitives)
+    # Each keeps the other names of its own module.
+    copies = {
+        name: FunctionType(function.__code__, dict(function.__globals__), name)
+        for name, function in _KERNELS.items()
+    }
+    kernels = {name: target.device(copy) for name, copy in copies.items()}
+    for copy in copies.values():
+        copy.__globals__.update(bound | kernels)
+    return kernels
 
 
 def _rebound(target, function, primitives):
@@ -107,6 +109,11 @@ def store4(array, i, a, b, c, d):
     array[i + 1] = b
     array[i + 2] = c
     array[i + 3] = d
+
+
+def as_float(bits):
+    """Float32 of the given bits (uint32)."""
+    return u4(bits).view(f4)
 
 
 def exp(x):
@@ -160,7 +167,7 @@ def registers32():
 
 
 PRIMITIVES = (
-    barrier, get, put, load4, store4, exp, log, sqrt, rsqrt, divide,
+    barrier, get, put, load4, store4, as_float, exp, log, sqrt, rsqrt, divide,
     registers8, registers16, registers32,
 )  # fmt: skip
 # Of others.
