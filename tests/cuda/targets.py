@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The kernels of GPUs on the CPU: a target of Numba, and a device that runs them."""
 
+import ctypes
 import math
 import threading
 from functools import lru_cache
@@ -16,42 +17,36 @@ from skmdn._engine.cuda.kernels import make
 from skmdn._jit.policy import compiled, helper
 
 f4 = np.float32
-_sched_yield = types.ExternalFunction("sched_yield", types.int32())
+HAS_BARRIER = hasattr(ctypes.CDLL(None), "pthread_barrier_wait")
 
 
-def _cell(context, builder, signature, arguments):
-    data = make_array(signature.args[0])(context, builder, arguments[0]).data
-    return builder.gep(data, [arguments[1]])
-
-
-@intrinsic
-def _atomic_add(typing_context, cells, i, amount):
-    def generate(context, builder, signature, arguments):
-        cell = _cell(context, builder, signature, arguments)
-        return builder.atomic_rmw("add", cell, arguments[2], "seq_cst")
-
-    return types.int64(cells, types.intp, types.int64), generate
+def new_barrier(team):
+    """Return the memory of a barrier for a team of threads."""
+    sync = np.zeros(32, dtype=np.int64)
+    if team > 1:
+        address = ctypes.c_void_p(sync.ctypes.data)
+        ctypes.CDLL(None).pthread_barrier_init(address, None, team)
+    return sync
 
 
 @intrinsic
-def _atomic_load(typing_context, cells, i):
+def _wait(typing_context, sync):
+    # Of the system: threads by the dozen that spin get nowhere on two cores.
     def generate(context, builder, signature, arguments):
-        cell = _cell(context, builder, signature, arguments)
-        return builder.load_atomic(cell, "seq_cst", 8)
+        cells = make_array(signature.args[0])(context, builder, arguments[0]).data
+        kind = ir.FunctionType(ir.IntType(32), [cells.type])
+        function = cgutils.get_or_insert_function(
+            builder.module, kind, "pthread_barrier_wait"
+        )
+        return builder.call(function, [cells])
 
-    return types.int64(cells, types.intp), generate
+    return types.int32(sync), generate
 
 
 @helper
 def _barrier(sync, team):
     if team > 1:
-        generation = _atomic_load(sync, 16)
-        if _atomic_add(sync, 0, 1) == team - 1:
-            _atomic_add(sync, 0, -team)
-            _atomic_add(sync, 16, 1)
-        else:
-            while _atomic_load(sync, 16) == generation:
-                _sched_yield()
+        _wait(sync)
 
 
 @helper
@@ -141,7 +136,7 @@ def run_team(entry, team, n_blocks, shared_bytes, tables, n):
     """Run an entry point as so many blocks, one after the other, of `team` threads."""
     for block in range(n_blocks):
         shared = np.full(shared_bytes // 4, np.nan, dtype=np.float32)
-        sync = np.zeros(32, dtype=np.int64)
+        sync = new_barrier(team)
         arguments = (team, sync, block, n_blocks, shared, tables, n)
         threads = [
             threading.Thread(target=entry, args=(t, *arguments)) for t in range(1, team)

@@ -181,6 +181,7 @@ def close_epoch(t, team, sync, sm, tables, numbers, net, e, skipped):
     """Leave the epoch's loss and score in the curves; return the score."""
     sums, n_held = get(net, SUMS), get(numbers, N_HELD)
     n = get(numbers, N_ROWS) * get(net, N_MEMBERS)
+    barrier(sync, team)
     loss, score = divide(-take_sum(sm, sums), f4(n)), _LOWEST
     if n_held > 0:
         mean = divide(take_sum(sm, sums + 2 * STRIDE), f4(n_held))
