@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The adapter on numba-cuda, with a driver that has no GPU (driver.c)."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None or not shutil.which("gcc"),
+    reason="needs numba-cuda and a C compiler",
+)
+HERE = Path(__file__).parent
+
+FIT = """
+import numpy as np
+from skmdn import MDNRegressor
+X = np.random.RandomState(0).normal(size=(300, 3))
+def fit(device="cuda"):
+    mdn = MDNRegressor(2, hidden_layer_sizes={hidden}, max_iter=1, device=device)
+    try:
+        mdn.fit(X, X[:, 0])
+    except (ValueError, RuntimeError) as error:
+        print(type(error).__name__, error, flush=True)
+fit()
+"""
+FORK = """
+import os
+child = os.fork()
+if child == 0:
+    fit()
+    fit("auto")
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+MEMORY = """
+import numpy as np
+from skmdn._engine.cuda.device import OutOfMemory, open_gpu
+gpu = open_gpu()
+assert gpu is open_gpu()
+print(gpu.name, gpu.compute_capability, gpu.shared_bytes, gpu.n_blocks)
+before = gpu.free_bytes()
+a, b = gpu.put(np.arange(10.0)), gpu.empty(4, np.float32)
+gpu.fill(b, np.ones(4, np.float32))
+print(gpu.copy(a).sum(), gpu.copy(b).sum(), before - gpu.free_bytes())
+del a, b
+assert gpu.free_bytes() == before
+try:
+    gpu.empty(10**9, np.float64)
+except OutOfMemory as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Run a script with the driver; return what it printed, and what the driver did."""
+    folder = tmp_path_factory.mktemp("driver")
+    library = folder / "libcuda.so.1"
+    command = [
+        "gcc",
+        "-shared",
+        "-fPIC",
+        "-w",
+        "-o",
+        library,
+        HERE / "driver.c",
+        "-ldl",
+    ]
+    subprocess.run(command, check=True)
+    (folder / "libcuda.so").symlink_to(library)
+
+    def run(script, **env):
+        env = os.environ | env | {"LD_LIBRARY_PATH": str(folder)}
+        command = [sys.executable, "-W", "error", "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, env=env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    return run
+
+
+def test_memory(run):
+    out, _ = run(MEMORY)
+    first, second, third = out.splitlines()
+    assert first == "Fake GPU (9, 0) 232448 264"
+    assert second == "45.0 4.0 96"
+    assert "OUT_OF_MEMORY" in third
+
+
+@pytest.mark.parametrize(
+    ("env", "sentence"),
+    [
+        ({"FAKE_NONE": "1"}, "a driver but no GPU"),
+        ({"FAKE_MAJOR": "7"}, "8.0 or higher, but Fake GPU has 7.0"),
+        ({"FAKE_BYTES": "1000"}, "1,000 are free"),
+    ],
+)
+def test_errors(env, sentence, run):
+    assert sentence in run(FIT.format(hidden=8), **env)[0]
+
+
+def test_a_forked_process_is_told(run):
+    out, _ = run(FIT.format(hidden=8) + FORK, FAKE_BYTES="1000")
+    _, forked, status = out.splitlines()
+    assert "forked" in forked
+    assert status == "0"
+
+
+def test_a_launch_gets_the_shared_memory_that_it_asks_for(run):
+    out, log = run(FIT.format(hidden=(64, 64)))
+    # The kernel did not run: the host finds out.
+    assert "do not agree" in out
+    grid, team, n_bytes, stream = re.search(
+        r"launch (\d+) x (\d+), (\d+) bytes, (\w+) stream", log
+    ).groups()
+    assert (grid, team, stream) == ("1", "256", "own")
+    assert int(n_bytes) > 48 * 1024
