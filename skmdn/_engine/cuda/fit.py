@@ -220,7 +220,6 @@ def fit(t, team, sync, block, n_blocks, sm, tables, n):
         if in_shared and e <= 0:
             for i in range(t, get(net, N_PARAMS), team):
                 put(sm, i, get(state, source + i))
-            barrier(sync, team)
         n_steps = get(numbers, N_STEPS)
         for s in range(n_steps if is_judged else 0, n_steps + 1):
             is_finite, factor = True, _ONE
@@ -257,7 +256,6 @@ def fit(t, team, sync, block, n_blocks, sm, tables, n):
         score = close_epoch(t, team, sync, sm, tables, numbers, net, e, skipped)
         if is_judged:
             best_score = score
-            barrier(sync, team)
             continue
         is_best = get(numbers, N_HELD) == 0 or score > best_score
         if skipped > 0:
