@@ -8,6 +8,7 @@ from itertools import chain
 import naive
 import numpy as np
 import pytest
+from oracle_course import oracle_course
 from sklearn.exceptions import ConvergenceWarning
 
 from skmdn._engine import streams
@@ -198,44 +199,14 @@ def test_one_step_is_adam_with_decay(members, monkeypatch):
     assert state.t == 1
 
 
-def follow_the_oracle(problem, options, seed):
-    """Losses and scores of every epoch by the oracle; one member, all rows held out."""
-    (layers,) = problem.layers(problem.params.astype(float))
-    head, weight = problem.head, problem.weight
-    losses, history = naive.train(
-        layers, problem.X, problem.Y, weight / weight.mean(),
-        encode=lambda x: problem.encoding.encode(np.array([x]))[0],
-        name=problem.network.activation, n_components=head.n_components,
-        n_scales=head.n_scales, min_scale=problem.min_scale, seed=seed,
-        n_epochs=options.max_iter, batch_size=options.batch_size,
-        rate=options.learning_rate_init, alpha=options.alpha,
-        noise=options.input_noise, family=problem.network.family.name,
-    )  # fmt: skip
-    inputs = problem.encoding.encode(problem.X)
-    scores = [
-        np.average(
-            [
-                naive.mixture_logpdf(
-                    naive.head_outputs(x, layers, problem.network.activation), y,
-                    head.n_components, head.n_scales, problem.min_scale,
-                    problem.network.family.name,
-                )
-                for x, y in zip(inputs, problem.Y, strict=True)
-            ],
-            weights=weight,
-        )
-        for layers in history
-    ]  # fmt: skip
-    return losses, scores
-
-
 def test_twenty_steps_follow_the_oracle():
     """Order of the rows, noise, clipping, schedule, decay: all that a fit does."""
     problem = Problem(n=15)
     options = problem.options(
         batch_size=4, max_iter=5, input_noise=0.1, alpha=0.1, learning_rate_init=0.02
     )
-    losses, scores = follow_the_oracle(problem, options, seed=0)
+    start = State.start(problem.params.astype(np.float64))
+    losses, scores = oracle_course(problem.job(options, start, validated=True))
     for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-8)):
         state = State.start(aligned_copy(problem.params, dtype))
         trial = problem.train(options, state, validated=True)
