@@ -17,6 +17,7 @@ from skmdn._engine.cuda.kernels import make
 from skmdn._jit.policy import compiled, helper
 
 f4 = np.float32
+_sched_yield = types.ExternalFunction("sched_yield", types.int32())
 HAS_BARRIER = hasattr(ctypes.CDLL(None), "pthread_barrier_wait")
 
 
@@ -47,6 +48,28 @@ def _wait(typing_context, sync):
 def _barrier(sync, team):
     if team > 1:
         _wait(sync)
+
+
+@intrinsic
+def _count(typing_context, meeting, amount):
+    def generate(context, builder, signature, arguments):
+        cell = make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.atomic_rmw("add", cell, arguments[1], "seq_cst")
+
+    return types.int64(meeting, types.int64), generate
+
+
+@helper
+def _arrive(meeting):
+    _count(meeting, 1)
+
+
+@helper
+def _has_arrived(meeting, n):
+    if _count(meeting, 0) >= n:
+        return True
+    _sched_yield()
+    return False
 
 
 @helper
@@ -110,6 +133,8 @@ class Target:
     device = staticmethod(_device)
     primitives = {  # noqa: RUF012 (a constant)
         "barrier": _barrier,
+        "arrive": _arrive,
+        "has_arrived": _has_arrived,
         "exp": _exp,
         "log": _log,
         "sqrt": _sqrt,
@@ -132,18 +157,23 @@ def make_entry(variant, name):
     return compiled(entry, cached=False)
 
 
-def run_team(entry, team, n_blocks, shared_bytes, tables, n):
-    """Run an entry point as so many blocks, one after the other, of `team` threads."""
-    for block in range(n_blocks):
-        shared = np.full(shared_bytes // 4, np.nan, dtype=np.float32)
-        sync = new_barrier(team)
-        arguments = (team, sync, block, n_blocks, shared, tables, n)
-        threads = [
-            threading.Thread(target=entry, args=(t, *arguments)) for t in range(1, team)
-        ]
+def run_team(entry, team, n_blocks, shared_bytes, tables, n, *, together=False):
+    """Run an entry point as so many blocks of `team` threads.
+
+    One block after the other, or all together.
+    """
+    groups = [range(n_blocks)] if together else [[block] for block in range(n_blocks)]
+    for blocks in groups:
+        calls = []
+        for block in blocks:
+            shared = np.full(shared_bytes // 4, np.nan, dtype=np.float32)
+            sync = new_barrier(team)
+            rest = (team, sync, block, n_blocks, shared, tables, n)
+            calls += [(t, *rest) for t in range(team)]
+        threads = [threading.Thread(target=entry, args=call) for call in calls[1:]]
         for thread in threads:
             thread.start()
-        entry(0, *arguments)
+        entry(*calls[0])
         for thread in threads:
             thread.join()
 
@@ -178,9 +208,9 @@ class Emulated:
         return 2**34
 
     def launch(self, variant, name, n_blocks, shared_bytes, tables, n):
-        run_team(
-            make_entry(variant, name), self.team, n_blocks, shared_bytes, tables, n
-        )
+        entry = make_entry(variant, name)
+        together = name == "fit_large"
+        run_team(entry, self.team, n_blocks, shared_bytes, tables, n, together=together)
 
     def wait(self):
         pass

@@ -101,6 +101,27 @@ else:
 
         return types.void(array, i, *[float32] * 4), generate
 
+    @intrinsic
+    def _run_together(typing_context):
+        # All blocks of a kernel that has this are to run at the same time.
+        def generate(context, builder, signature, arguments):
+            context.active_code_library.use_cooperative = True
+            return context.get_dummy_value()
+
+        return types.void(), generate
+
+    @device
+    def _arrive(meeting):
+        _run_together()
+        cuda.threadfence()
+        cuda.atomic.add(meeting, 0, 1)
+
+    @device
+    def _has_arrived(meeting, n):
+        found = cuda.atomic.add(meeting, 0, 0) >= n
+        cuda.threadfence()
+        return found
+
     @device
     def _as_float(bits):
         return libdevice.int_as_float(np.int32(bits))
@@ -143,6 +164,8 @@ else:
         "put": _put,
         "load4": _load4,
         "store4": _store4,
+        "arrive": _arrive,
+        "has_arrived": _has_arrived,
         "as_float": _as_float,
         "exp": _exp,
         "log": _log,

@@ -8,9 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from skmdn._engine.cuda import layout as at
+from skmdn._engine.cuda.large import LargeTables
 from skmdn._engine.cuda.layout import lay_out
 from skmdn._engine.limits import LARGEST_TRAINED
 from skmdn._engine.training import bias_correction
+
+_RESERVED = 1024  # bytes of a block's shared memory that are not its own
 
 
 class Tables(NamedTuple):
@@ -66,6 +69,10 @@ class Group:
         put = device.put
         self._networks, self._state = put(np.concatenate(parts)), put(state)
         self._data = [put(table) for table in data.tables]
+        if variant.is_large:
+            size = _largest(jobs)
+            sizes = at.N_PARTS * np.array([size, 4 * variant.stride, 2])
+            self._large = [device.empty(n, np.float32) for n in sizes.tolist()]
         self._curves = self._snapshot = None
 
     def _state_size(self, i):
@@ -128,10 +135,22 @@ class Group:
             self._curves,
             *self._data,
         )
-        device.launch(
-            self._variant, "fit", len(self._launched), self._shared_bytes, tables,
-            n_epochs,
-        )  # fmt: skip
+        variant, shared_bytes = self._variant, self._shared_bytes
+        if not variant.is_large:
+            device.launch(variant, "fit", len(rows), shared_bytes, tables, n_epochs)
+            return
+        for row in rows:  # One after the other, each by all blocks.
+            own = tables._replace(numbers=device.put(row))
+            meeting = device.put(np.zeros(1, dtype=np.int64))
+            own = LargeTables(*own, *self._large, meeting)
+            n_blocks = self._n_together()
+            device.launch(variant, "fit_large", n_blocks, shared_bytes, own, n_epochs)
+
+    def _n_together(self):
+        """Blocks that have room at the same time: one or two a multiprocessor."""
+        device, own = self._device, self._shared_bytes + _RESERVED
+        has_room = 2 * own <= device.shared_bytes + _RESERVED
+        return min(device.n_blocks if has_room else device.n_blocks // 2, at.N_PARTS)
 
     def _cost(self, i):
         job = self._jobs[i]
@@ -177,7 +196,13 @@ class Group:
         for job in jobs:
             held = 0 if job.validation is None else len(job.validation.X)
             n += lay_out(job.network.layout, variant).state_size + held
+        if variant.is_large:
+            n += at.N_PARTS * _largest(jobs)
         return 4 * n
+
+
+def _largest(jobs):
+    return max(job.network.layout.member_size for job in jobs)
 
 
 class _Schedules:

@@ -3,13 +3,13 @@
 
 from functools import lru_cache
 
-from skmdn._engine.cuda import fit, predict  # noqa: F401 (their kernels are bound)
+from skmdn._engine.cuda import fit, large, predict  # noqa: F401 (their kernels are bound)
 from skmdn._engine.cuda.primitives import bind
 
 
 @lru_cache
 def make(variant, target):
-    """Bind all kernels, a dict by name; `fit` is the entry point of training.
+    """Bind all kernels, a dict by name.
 
     Parameters
     ----------

@@ -64,6 +64,7 @@ class Variant(NamedTuple):
     has_members: bool
     activation: str
     family: Family
+    is_large: bool = False  # all blocks train one network, see `large`
 
     @property
     def stride(self):
@@ -93,8 +94,13 @@ class Variant(NamedTuple):
         }
 
 
+# Rows of a step from which on there is work for all blocks, and parts of a step.
+LARGE_BATCH, N_PARTS = 4096, 256
+
 # By preference; the second is for networks of 128 units, the third for those of 256.
 _TILINGS = ((64, True, True), (32, True, False), (32, False, False), (16, False, False))
+# Of all blocks: their gradients meet outside shared memory.
+_LARGE_TILINGS = ((64, True, False), *_TILINGS[1:2], (64, False, False), *_TILINGS[2:])
 
 
 class _Region:
@@ -178,10 +184,11 @@ def variant_of(job, device):
         If none fits.
     """
     network = job.network
-    least = 0
-    for tiling in _TILINGS:
-        is_ensemble = network.n_estimators > 1
-        kind = (is_ensemble, network.activation, network.family)
+    least, is_ensemble = 0, network.n_estimators > 1
+    batch = min(job.options.batch_size, len(job.training.X))
+    is_large = batch >= LARGE_BATCH and not is_ensemble
+    for tiling in _LARGE_TILINGS if is_large else _TILINGS:
+        kind = (is_ensemble, network.activation, network.family, is_large)
         variant = Variant(*tiling, *kind)
         least = lay_out(network.layout, variant).shared_bytes
         if least <= device.shared_bytes:

@@ -73,7 +73,9 @@ def descend_range(
 ):  # fmt: skip
     """Take a step of Adam on the parameters from `first` to `end`."""
     m_at, v_at = n_params, 2 * n_params
-    for i in range(first + 4 * t, end, 4 * team):
+    # Not a range: one whose step is not known (all blocks together) divides by it.
+    i = first + 4 * t
+    while i < end:
         p, d = load4(params, i), load4(gradients, g + i)
         m, v = load4(state, m_at + i), load4(state, v_at + i)
         p0, m0, v0 = adam(p[0], factor * d[0], m[0], v[0], correction, shrink)
@@ -83,6 +85,7 @@ def descend_range(
         store4(params, i, p0, p1, p2, p3)
         store4(state, m_at + i, m0, m1, m2, m3)
         store4(state, v_at + i, v0, v1, v2, v3)
+        i += 4 * team
 
 
 @device

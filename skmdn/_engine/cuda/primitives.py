@@ -88,6 +88,16 @@ def barrier(sync, team):
         sync.wait()
 
 
+def arrive(meeting):
+    """Count one more block in ``meeting[0]``; all its writes are then seen."""
+    meeting[0] += 1
+
+
+def has_arrived(meeting, n):
+    """Whether `n` were counted; what they wrote is then seen."""
+    return meeting[0] >= n
+
+
 def get(array, i):
     """Return ``array[i]``; i is not negative."""
     return array[i]
@@ -167,8 +177,8 @@ def registers32():
 
 
 PRIMITIVES = (
-    barrier, get, put, load4, store4, as_float, exp, log, sqrt, rsqrt, divide,
-    registers8, registers16, registers32,
+    barrier, arrive, has_arrived, get, put, load4, store4, as_float,
+    exp, log, sqrt, rsqrt, divide, registers8, registers16, registers32,
 )  # fmt: skip
 # Of others.
 COMPOSED = (sigmoid, tanh)
