@@ -10,11 +10,21 @@ import warnings
 _warned = False
 
 
-def keep_on_disk(dispatcher):
-    """Cache a dispatcher's code on disk where that works; never stop because of it."""
+def keep_on_disk(dispatcher, make_cache=None):
+    """Cache a dispatcher's code on disk where that works; never stop because of it.
+
+    Parameters
+    ----------
+    dispatcher : a function that Numba compiles
+    make_cache : callable or None, default=None
+        ``make_cache()`` returns its cache; None: the usual one.
+    """
     try:
-        dispatcher.enable_caching()
-        cache = dispatcher._cache
+        if make_cache is None:
+            dispatcher.enable_caching()
+            cache = dispatcher._cache
+        else:
+            cache = make_cache()
     except AttributeError:  # A plain function (NUMBA_DISABLE_JIT), or another Numba.
         return
     except RuntimeError as error:

@@ -55,6 +55,11 @@ try:
 except OutOfMemory as error:
     print(error)
 """
+HITS = """
+from skmdn._engine.cuda import adapter
+(kernel,) = adapter.get_gpu()._kernels.values()
+print(sum(kernel._jit.stats.cache_hits.values()))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +117,15 @@ def test_a_forked_process_is_told(run):
     assert status == "0"
 
 
-def test_a_launch_gets_the_shared_memory_that_it_asks_for(run):
-    out, log = run(FIT.format(hidden=(64, 64)))
-    # The kernel did not run: the host finds out.
-    assert "do not agree" in out
-    grid, team, n_bytes, stream = re.search(
-        r"launch (\d+) x (\d+), (\d+) bytes, (\w+) stream", log
-    ).groups()
-    assert (grid, team, stream) == ("1", "256", "own")
-    assert int(n_bytes) > 48 * 1024
+def test_a_launch_gets_the_shared_memory_that_it_asks_for(run, tmp_path):
+    script, env = FIT.format(hidden=(64, 64)) + HITS, {"NUMBA_CACHE_DIR": str(tmp_path)}
+    for n_hits in (0, 1):  # The second process finds the code on the disk.
+        out, log = run(script, **env)
+        # The kernel did not run: the host finds out.
+        assert "do not agree" in out
+        assert out.splitlines()[-1] == str(n_hits)
+        grid, team, n_bytes, stream = re.search(
+            r"launch (\d+) x (\d+), (\d+) bytes, (\w+) stream", log
+        ).groups()
+        assert (grid, team, stream) == ("1", "256", "own")
+        assert int(n_bytes) > 48 * 1024

@@ -8,8 +8,11 @@ kernels are on a GPU, then the GPU itself: its memory and its launches.
 import os
 import warnings
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
+from hashlib import sha256
+from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +27,7 @@ from numba import cuda, float32, types  # noqa: E402
 from skmdn._engine.cuda.device import OutOfMemory  # noqa: E402
 from skmdn._engine.cuda.kernels import make  # noqa: E402
 from skmdn._engine.cuda.layout import TEAM  # noqa: E402
+from skmdn._jit.cache import keep_on_disk  # noqa: E402
 
 # Blocks that a multiprocessor can hold: what the compiler saves registers for.
 RESIDENT = 2
@@ -39,6 +43,7 @@ else:
     from numba.cuda import libdevice
     from numba.cuda.cudadrv import nvvm
     from numba.cuda.cudadrv.driver import binding, driver
+    from numba.cuda.dispatcher import CUDACache
     from numba.cuda.extending import intrinsic
     from numba.cuda.np.arrayobj import make_array
 
@@ -190,6 +195,19 @@ def _shared():
     return cuda.shared.array(0, float32, alignment=16)
 
 
+if not SIMULATED:
+
+    class _Cache(CUDACache):
+        """Code on the disk, found by a key of our own."""
+
+        def __init__(self, kernel, key):
+            super().__init__(kernel)
+            self._key = key
+
+        def _index_key(self, sig, codegen):
+            return sig, codegen.magic_tuple(), version("numba-cuda"), self._key
+
+
 class Target:
     """What `skmdn._engine.cuda.primitives.bind` makes kernels for a GPU with."""
 
@@ -287,8 +305,8 @@ class Gpu:
     def launch(self, variant, name, n_blocks, shared_bytes, tables, n):
         """Start a kernel; those of different variants run side by side."""
         if (variant, name) not in self._kernels:
-            body = make(variant, Target)[name]
-            self._kernels[variant, name] = Kernel(body, TEAM)
+            body, key = make(variant, Target)[name], _key(variant, name)
+            self._kernels[variant, name] = Kernel(body, TEAM, key)
         if variant not in self._streams:
             self._streams[variant] = _new_stream()
         kernel, stream = self._kernels[variant, name], self._streams[variant]
@@ -306,9 +324,12 @@ class Gpu:
 class Kernel:
     """A kernel for blocks of `team` threads, compiled when it is launched first."""
 
-    def __init__(self, body, team):
+    def __init__(self, body, team, key=None):
         self._team, self._shared_bytes = team, _SHARED_BYTES
-        self._jit = cuda.jit(launch_bounds=(team, RESIDENT))(make_kernel(body, team))
+        kernel = make_kernel(body, team)
+        self._jit = cuda.jit(launch_bounds=(team, RESIDENT))(kernel)
+        if key is not None:
+            keep_on_disk(self._jit, partial(_Cache, kernel, key))
 
     def launch(self, n_blocks, stream, shared_bytes, *arguments):
         """Start it."""
@@ -331,6 +352,24 @@ class Kernel:
             attribute, shared_bytes, function.handle, function.device.id
         )
         self._shared_bytes = shared_bytes
+
+
+def _key(variant, name):
+    """Name the code of a kernel after all that it is made of; None if that is unknown.
+
+    Numba would name it after the bytecode of the entry point alone.
+    """
+    family, sources = variant.family, _sources()
+    if not sources or not family.log_density.__module__.startswith("skmdn."):
+        return None
+    return sources, str(variant._replace(family=family.name)), name
+
+
+@lru_cache
+def _sources():
+    """Hash of the sources of this package."""
+    files = sorted(Path(__file__).parents[2].rglob("*.py"))
+    return files and sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _new_stream():
