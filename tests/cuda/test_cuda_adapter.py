@@ -16,13 +16,15 @@ pytestmark = pytest.mark.skipif(
     reason="needs numba-cuda and a C compiler",
 )
 HERE = Path(__file__).parent
+LAUNCH = re.compile(r"launch (\d+) x (\d+), (\d+) bytes, (\w+) stream, (\d) attributes")
 
 FIT = """
 import numpy as np
 from skmdn import MDNRegressor
-X = np.random.RandomState(0).normal(size=(300, 3))
+X = np.random.RandomState(0).normal(size=({n}, 3))
 def fit(device="cuda"):
     mdn = MDNRegressor(2, hidden_layer_sizes={hidden}, max_iter=1, device=device)
+    mdn.set_params(batch_size=min(len(X), 4096))
     try:
         mdn.fit(X, X[:, 0])
     except (ValueError, RuntimeError) as error:
@@ -107,25 +109,31 @@ def test_memory(run):
     ],
 )
 def test_errors(env, sentence, run):
-    assert sentence in run(FIT.format(hidden=8), **env)[0]
+    assert sentence in run(FIT.format(n=50, hidden=8), **env)[0]
 
 
 def test_a_forked_process_is_told(run):
-    out, _ = run(FIT.format(hidden=8) + FORK, FAKE_BYTES="1000")
+    out, _ = run(FIT.format(n=50, hidden=8) + FORK, FAKE_BYTES="1000")
     _, forked, status = out.splitlines()
     assert "forked" in forked
     assert status == "0"
 
 
 def test_a_launch_gets_the_shared_memory_that_it_asks_for(run, tmp_path):
-    script, env = FIT.format(hidden=(64, 64)) + HITS, {"NUMBA_CACHE_DIR": str(tmp_path)}
+    script = FIT.format(n=300, hidden=(64, 64)) + HITS
+    env = {"NUMBA_CACHE_DIR": str(tmp_path)}
     for n_hits in (0, 1):  # The second process finds the code on the disk.
         out, log = run(script, **env)
         # The kernel did not run: the host finds out.
         assert "do not agree" in out
         assert out.splitlines()[-1] == str(n_hits)
-        grid, team, n_bytes, stream = re.search(
-            r"launch (\d+) x (\d+), (\d+) bytes, (\w+) stream", log
-        ).groups()
+        grid, team, n_bytes, stream, _ = LAUNCH.search(log).groups()
         assert (grid, team, stream) == ("1", "256", "own")
         assert int(n_bytes) > 48 * 1024
+
+
+def test_a_large_batch_is_a_cooperative_launch(run):
+    out, log = run(FIT.format(n=9000, hidden=(64, 64)))
+    assert "do not agree" in out
+    grid, *_, n_attributes = LAUNCH.search(log).groups()
+    assert (grid, n_attributes) == ("256", "1")
