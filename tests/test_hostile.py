@@ -339,7 +339,7 @@ WRONG = {
     "n_iter_no_change": [0, 2.5, "never"],
     "min_scale": [0.0, -1.0, np.nan, np.inf, 1e7, "small"],
     "warm_start": ["yes", None],
-    "device": ["gpu", "cuda", None, 0],
+    "device": ["gpu", None, 0],
     "n_jobs": [0, 1.5, "all"],
     "random_state": [-1, "seed", 1.5],
     "verbose": [-1, "loud", None],

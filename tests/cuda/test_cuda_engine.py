@@ -15,6 +15,7 @@ from skmdn import MDNRegressor, MDNRegressorCV
 from skmdn._engine.cpu.engine import Engine as CPU
 from skmdn._engine.cuda import engine as cuda
 from skmdn._fit.model import Model
+from skmdn._sklearn import HAS_CALLBACKS
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": 8, "max_iter": 12, "random_state": 0}
 
@@ -171,6 +172,20 @@ def test_the_progress_bar_does_not_ask_for_every_epoch(table, device, capsys):
     MDNRegressor(**QUICK, device="cuda", verbose=1).fit(*table)
     assert [n for *_, n in device.log] == [1, 7, 4]
     assert "12/12" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn has no callbacks")
+def test_scikit_learn_callbacks_see_every_epoch(table, device):
+    from sklearn.callback import ScoringMonitor
+
+    def fit(name):
+        monitor = ScoringMonitor(scoring="r2")
+        MDNRegressor(**QUICK, device=name).set_callbacks(monitor).fit(*table)
+        rows = monitor.get_logs().data
+        return [row["r2"] for row in rows if row["task_name"] == "epoch"]
+
+    assert fit("cuda") == fit("cpu")
+    assert {n for *_, n in device.log} == {1}
 
 
 WHERE = {
