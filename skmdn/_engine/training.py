@@ -39,6 +39,11 @@ class Course:
     Parameters
     ----------
     job : Job
+
+    Attributes
+    ----------
+    batches : ndarray of shape (n_steps + 1,), int64
+        Where in the order of the rows the batches of an epoch begin, and the end.
     """
 
     def __init__(self, job):
@@ -46,7 +51,8 @@ class Course:
         n = len(job.training.X)
         # Even batches: no small last one.
         self.n_steps = -(-n // max(1, min(self.options.batch_size, n)))
-        self._counts = np.diff(np.arange(self.n_steps + 1) * n // self.n_steps)
+        self.batches = np.arange(self.n_steps + 1) * n // self.n_steps
+        self._counts = np.diff(self.batches)
         earlier, state = self.options.earlier, self.state
         self.best = (state.params if earlier is None else earlier[0]).copy()
         self.best_epoch, self.best_score = 0, None

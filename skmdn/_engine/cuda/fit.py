@@ -7,7 +7,7 @@ rolling back), which the host repeats from the curves that it leaves.
 
 import math
 
-from skmdn._engine.cuda.inputs import load_tile, scheduled
+from skmdn._engine.cuda.inputs import first_row, load_tile, n_rows_of_step, scheduled
 from skmdn._engine.cuda.layout import (
     BEST_EPOCH,
     BEST_SCORE,
@@ -121,53 +121,43 @@ def take_likelihoods(t, team, sm, net, state, first, count, m, is_training):
 
 
 @device
-def first_row(numbers, s):
-    """Position of the first row of step s in the epoch's order: even batches."""
-    return s * get(numbers, N_ROWS) // get(numbers, N_STEPS)
-
-
-@device
 def pass_rows(
-    t, team, sync, sm, tables, numbers, net, settings, state, weights, start, gradients,
-    e, s, m,
+    t, team, sync, sm, tables, numbers, net, state, weights, start, gradients, e, s, m
 ):  # fmt: skip
-    """Send the rows of a step through a member; in training leave its gradient.
-
-    The held-out rows are the last step, without noise and gradient.
-    """
-    is_training = s < get(numbers, N_STEPS)
-    first, count = 0 * s, get(numbers, N_HELD)
-    if is_training:
-        first = first_row(numbers, s)
-        count = first_row(numbers, s + 1) - first
-    for row in range(0, count, ROWS):
-        if m == 0 or count > ROWS:
-            load_tile(
-                t, team, sm, tables, numbers, net, settings, first + row, row,
-                count - row, e, s,
-            )  # fmt: skip
+    """Send the rows of a step through a member; in training leave its gradient."""
+    for tile in range(0, n_rows_of_step(tables, numbers, s), ROWS):
+        # Another member finds the rows where they are.
+        if m == 0 or n_rows_of_step(tables, numbers, s) > ROWS:
+            load_tile(t, team, sm, tables, numbers, net, tile, e, s)
         barrier(sync, team)
         forward(t, team, sync, sm, net, weights, start)
-        scale = divide(_ONE, f4(count))
-        likelihood(t, team, sync, sm, net, settings, MIN_SQUARE, scale, is_training)
-        take_likelihoods(
-            t, team, sm, net, state, first + row, count - row, m, is_training
+        count, is_training = (
+            n_rows_of_step(tables, numbers, s),
+            s < get(numbers, N_STEPS),
         )
+        min_square = get(numbers, SETTINGS) + MIN_SQUARE
+        likelihood(
+            t, team, sync, sm, net, tables.settings, min_square,
+            divide(_ONE, f4(count)), is_training,
+        )  # fmt: skip
+        take_likelihoods(
+            t, team, sm, net, state, first_row(tables, numbers, s) + tile, count - tile,
+            m, is_training,
+        )  # fmt: skip
         if is_training:
             backward(
                 t, team, sync, sm, net, weights, start, gradients, get(net, GRADIENT),
-                row > 0,
+                tile > 0,
             )  # fmt: skip
 
 
 @device
 def take_step(
-    t, team, tables, numbers, net, settings, state, params, gradients, rate, factor, e,
-    s,
+    t, team, tables, numbers, net, state, params, gradients, rate, factor, e, s
 ):  # fmt: skip
     """One step of Adam with the gradient times `factor`."""
     now = rate * scheduled(tables, numbers, e, s, 0)
-    shrink = now * get(settings, DECAY)
+    shrink = now * get(tables.settings, get(numbers, SETTINGS) + DECAY)
     shrink = _ONE if shrink > _ONE else shrink
     correction = now * scheduled(tables, numbers, e, s, 1)
     at = get(net, GRADIENT)
@@ -198,11 +188,16 @@ def close_epoch(t, team, sync, sm, tables, numbers, net, e, skipped):
 
 
 @device
+def source(net, e):
+    """Where in `state` the parameters are that an epoch begins with, or that judged."""
+    return 3 * get(net, N_PARAMS) if e < 0 else 0
+
+
+@device
 def fit(t, team, sync, block, n_blocks, sm, tables, n):
     """Train the block's network for at most `n` epochs more."""
     numbers = tables.numbers[block * N_NUMBERS : (block + 1) * N_NUMBERS]
     net = tables.networks[get(numbers, NETWORK) :]
-    settings = tables.settings[get(numbers, SETTINGS) :]
     state = tables.state[get(numbers, STATE) :]
     in_shared = SHARED_WEIGHTS and not HAS_MEMBERS
     weights = sm if SHARED_WEIGHTS else state
@@ -211,27 +206,28 @@ def fit(t, team, sync, block, n_blocks, sm, tables, n):
     for i in range(t, get(net, N_SHARED), team):
         put(sm, i, _ZERO)
     barrier(sync, team)
-    rate, best_score = get(settings, RATE), get(settings, BEST_SCORE)
+    settings = get(numbers, SETTINGS)
+    rate = get(tables.settings, settings + RATE)
+    best_score = get(tables.settings, settings + BEST_SCORE)
     best_epoch = get(numbers, BEST_EPOCH)
     # The start of a fit is judged first: it is a candidate too.
     for e in range(-get(numbers, IS_NEW), min(n, get(numbers, N_EPOCHS))):
         is_judged, skipped, epoch = e < 0, 0, get(numbers, EPOCH) + e
-        source = 3 * get(net, N_PARAMS) if is_judged else 0
         if in_shared and e <= 0:
             for i in range(t, get(net, N_PARAMS), team):
-                put(sm, i, get(state, source + i))
+                put(sm, i, get(state, source(net, e) + i))
         n_steps = get(numbers, N_STEPS)
         for s in range(n_steps if is_judged else 0, n_steps + 1):
             is_finite, factor = True, _ONE
             for m in range(get(net, N_MEMBERS)):
                 start = get(net, PLAIN)
                 if HAS_MEMBERS:
-                    fold(t, team, net, params, source, m, weights, start)
+                    fold(t, team, net, params, source(net, e), m, weights, start)
                 elif not SHARED_WEIGHTS:
-                    start = source
+                    start = source(net, e)
                 pass_rows(
-                    t, team, sync, sm, tables, numbers, net, settings, state, weights,
-                    start, gradients, e, s, m,
+                    t, team, sync, sm, tables, numbers, net, state, weights, start,
+                    gradients, e, s, m,
                 )  # fmt: skip
                 if s < get(numbers, N_STEPS):
                     at, size = get(net, GRADIENT), get(net, MEMBER_SIZE)
@@ -246,7 +242,7 @@ def fit(t, team, sync, block, n_blocks, sm, tables, n):
             if s < get(numbers, N_STEPS):
                 if is_finite:
                     take_step(
-                        t, team, tables, numbers, net, settings, state, params,
+                        t, team, tables, numbers, net, state, params,
                         state if HAS_MEMBERS else gradients, rate,
                         _ONE if HAS_MEMBERS else factor, e, s,
                     )  # fmt: skip

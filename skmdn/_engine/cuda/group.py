@@ -23,6 +23,7 @@ class Tables(NamedTuple):
     numbers: np.ndarray  # int64, of the trainings that go on
     settings: np.ndarray  # float32
     schedule: np.ndarray  # float32, parts of the rate and bias corrections, in pairs
+    batches: np.ndarray  # int64, where in the order the batches of an epoch begin
     state: np.ndarray  # float32, parameters, moments, the best, and what kernels add
     curves: np.ndarray  # float32, (start and epochs, CURVE_SIZE) of each training
     x: np.ndarray  # float32, scaled inputs of all data
@@ -67,7 +68,10 @@ class Group:
             own = state[self._state_at[i] :][: 4 * start.params.size]
             own[:] = np.concatenate([start.params, start.m, start.v, course.best])
         put = device.put
+        batches = [course.batches for course in courses]
+        self._batches_at = _starts(map(len, batches))
         self._networks, self._state = put(np.concatenate(parts)), put(state)
+        self._batches = put(np.concatenate(batches))
         self._data = [put(table) for table in data.tables]
         if variant.is_large:
             size = _largest(jobs)
@@ -121,6 +125,7 @@ class Group:
             settings += [course.rate, options.alpha, options.input_noise, best]
             settings += (np.asarray(options.min_scale, np.float32) ** 2).tolist()
             row[at.SCHEDULE] = schedule.add(course, n_epochs)
+            row[at.BATCHES] = self._batches_at[i]
             row[at.CURVE] = place * size
             rows.append(row)
         self._curves = device.put(
@@ -131,6 +136,7 @@ class Group:
             device.put(np.concatenate(rows)),
             device.put(np.array(settings, dtype=np.float32)),
             device.put(schedule.table()),
+            self._batches,
             self._state,
             self._curves,
             *self._data,

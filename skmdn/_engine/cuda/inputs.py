@@ -6,12 +6,14 @@ import math
 import numpy as np
 
 from skmdn._engine.cuda.layout import (
+    BATCHES,
     BINS,
     EPOCH,
     INPUT,
     LAYERS,
     N_COLUMNS,
     N_FEATURES,
+    N_HELD,
     N_LINES,
     N_OUTPUTS,
     N_ROWS,
@@ -20,6 +22,7 @@ from skmdn._engine.cuda.layout import (
     ROW_WEIGHTS,
     SCHEDULE,
     SEED,
+    SETTINGS,
     TARGETS,
     WEIGHTS,
     WEIGHTS_HELD,
@@ -80,14 +83,28 @@ def scheduled(tables, numbers, e, s, what):
 
 
 @device
-def load_tile(
-    t, team, sm, tables, numbers, net, settings, first, in_batch, count, e, s
-):
-    """Gather rows, add noise, encode; those from `count` on are dummies of weight 0.
+def first_row(tables, numbers, s):
+    """Position of the first row of a step; the held-out rows are the last step."""
+    if s == get(numbers, N_STEPS):
+        return np.int64(0)
+    return get(tables.batches, get(numbers, BATCHES) + s)
 
-    Row r of the tile is that at position ``first + r`` of the epoch's order, and number
-    ``in_batch + r`` of its batch. The held-out rows are the last step, in order and
-    without noise.
+
+@device
+def n_rows_of_step(tables, numbers, s):
+    """Rows of a step."""
+    if s == get(numbers, N_STEPS):
+        return get(numbers, N_HELD)
+    at = get(numbers, BATCHES) + s
+    return get(tables.batches, at + 1) - get(tables.batches, at)
+
+
+@device
+def load_tile(t, team, sm, tables, numbers, net, tile, e, s):
+    """Gather rows, add noise, encode; those beyond the step's are dummies of weight 0.
+
+    The tile begins with row number `tile` of the step's. The held-out rows come in
+    order and without noise.
 
     What it needs is read and computed anew for each tile: whoever keeps it takes
     registers from the products.
@@ -96,7 +113,8 @@ def load_tile(
     key = epoch_key(u4(get(numbers, SEED)), u4(get(numbers, EPOCH) + e))
     seed = step_seed(key, u4(s))
     if is_training:
-        noise = get(settings, NOISE) * scheduled(tables, numbers, e, s, 0)
+        noise = get(tables.settings, get(numbers, SETTINGS) + NOISE)
+        noise *= scheduled(tables, numbers, e, s, 0)
     n_features, n_outputs = get(net, N_FEATURES), get(net, N_OUTPUTS)
     target, weight = get(net, TARGETS), get(net, ROW_WEIGHTS)
     view, bins = get(net, LAYERS + INPUT), get(numbers, BINS)
@@ -104,6 +122,8 @@ def load_tile(
     at_x = get(numbers, X if is_training else X_HELD)
     at_y = get(numbers, Y if is_training else Y_HELD)
     at_weight = get(numbers, WEIGHTS if is_training else WEIGHTS_HELD)
+    count = n_rows_of_step(tables, numbers, s) - tile
+    first = first_row(tables, numbers, s) + tile
     # `team` is below ROWS, or a multiple of it: then a thread has one row.
     for r in range(t & (ROWS - 1), ROWS, team):
         row, is_inside = np.int64(0), r < count
@@ -117,7 +137,7 @@ def load_tile(
                 put(sm, target + d * STRIDE + r, y)
             w = get(tables.weights, at_weight + row) if is_inside else _ZERO
             put(sm, weight + r, w)
-        place = in_batch + r
+        place = tile + r
         row_seed = u4(seed + u4(u4(place >> 6) * _BLOCK_SEED))
         for j in range(t >> LOG_ROWS, n_features, max(1, team >> LOG_ROWS)):
             x = get(tables.x, at_x + row * n_features + j) if is_inside else _ZERO

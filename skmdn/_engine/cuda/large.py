@@ -13,8 +13,8 @@ summed in the order of the parts: the same bits for any number of blocks.
 
 from typing import Any, NamedTuple
 
-from skmdn._engine.cuda.fit import first_row, take_likelihoods, take_step, take_sum
-from skmdn._engine.cuda.inputs import load_tile
+from skmdn._engine.cuda.fit import take_likelihoods, take_step, take_sum
+from skmdn._engine.cuda.inputs import first_row, load_tile, n_rows_of_step
 from skmdn._engine.cuda.layout import (
     BEST_EPOCH,
     BEST_SCORE,
@@ -73,6 +73,7 @@ class LargeTables(NamedTuple):
     numbers: Any
     settings: Any
     schedule: Any
+    batches: Any
     state: Any
     curves: Any
     x: Any
@@ -105,19 +106,13 @@ def pass_part(t, team, sync, sm, tables, numbers, net, settings, state, weights,
               e, s, part):  # fmt: skip
     """Send a part of the rows of a step through the network, as `fit.pass_rows`."""
     is_training = s < get(numbers, N_STEPS)
-    first, count = 0 * s, get(numbers, N_HELD)
-    if is_training:
-        first = first_row(numbers, s)
-        count = first_row(numbers, s + 1) - first
+    first, count = first_row(tables, numbers, s), n_rows_of_step(tables, numbers, s)
     sums, kept = get(net, SUMS), part * 4 * STRIDE
     for i in range(t, 4 * STRIDE, team):
         put(sm, sums + i, get(tables.sums, kept + i))
     row, scale = part * ROWS, divide(_ONE, f4(count))
     while row < count:
-        load_tile(
-            t, team, sm, tables, numbers, net, settings, first + row, row, count - row,
-            e, s,
-        )  # fmt: skip
+        load_tile(t, team, sm, tables, numbers, net, row, e, s)
         barrier(sync, team)
         forward(t, team, sync, sm, net, weights, start)
         likelihood(t, team, sync, sm, net, settings, MIN_SQUARE, scale, is_training)
@@ -230,7 +225,7 @@ def fit_large(t, team, sync, block, n_blocks, sm, tables, n):
             arrivals += n_blocks
             meet(t, team, sync, tables.meeting, arrivals)
             if s < n_steps:
-                count = first_row(numbers, s + 1) - first_row(numbers, s)
+                count = n_rows_of_step(tables, numbers, s)
                 sum_parts(me, everyone, tables, net, state, count)
                 arrivals += n_blocks
                 meet(t, team, sync, tables.meeting, arrivals)
@@ -244,8 +239,8 @@ def fit_large(t, team, sync, block, n_blocks, sm, tables, n):
                     if square > _CLIP_SQUARE:
                         factor = _CLIP_NORM * rsqrt(square)
                     take_step(
-                        me, everyone, tables, numbers, net, settings, state, state,
-                        state, rate, factor, e, s,
+                        me, everyone, tables, numbers, net, state, state, state, rate,
+                        factor, e, s,
                     )  # fmt: skip
                 else:
                     skipped += 1

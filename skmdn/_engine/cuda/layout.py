@@ -38,11 +38,11 @@ INPUT, DELTA = 11, 12
 
 # A training's numbers (int64): where its parts of the tables begin, and how much to do.
 (
-    NETWORK, SETTINGS, STATE, SCHEDULE, CURVE, BINS,
+    NETWORK, SETTINGS, STATE, SCHEDULE, BATCHES, CURVE, BINS,
     X, Y, WEIGHTS, N_ROWS, X_HELD, Y_HELD, WEIGHTS_HELD, N_HELD,
     N_STEPS, N_LINES, N_COLUMNS, SEED, EPOCH, N_EPOCHS, BEST_EPOCH, PATIENCE, IS_NEW,
-) = range(23)  # fmt: skip
-N_NUMBERS = 23
+) = range(24)  # fmt: skip
+N_NUMBERS = 24
 
 # Its settings (float32), before the squared lower bounds of its scales.
 RATE, DECAY, NOISE, BEST_SCORE, MIN_SQUARE = range(5)
