@@ -15,6 +15,7 @@ import numpy as np
 from host_device import HostDevice
 
 _LONGEST = 60  # seconds between two barriers, before somebody waits in vain
+_WAITING = "barrier", "has_arrived", "meet"  # between a kernel and a barrier
 _START = "the start"  # in place of a barrier
 _here = threading.local()  # `mine`: the `_Thread` that runs
 
@@ -79,7 +80,9 @@ class _Block:
 
     def wait(self):
         """Called by the primitive, which a kernel has called."""
-        caller, mine = sys._getframe(2), _here.mine
+        caller, mine = sys._getframe(1), _here.mine
+        while caller.f_code.co_name in _WAITING:
+            caller = caller.f_back
         mine.site = f"{caller.f_code.co_name}, line {caller.f_lineno}"
         if mine.site != self._dropped:
             self._barrier.wait()

@@ -79,7 +79,6 @@ def predict_logpdf(t, team, sync, block, n_blocks, sm, tables, n):
         mixture_of_tile(t, team, sync, sm, tables, kept, start, n)
         for r in range(t, min(ROWS, n - start), team):
             put(tables.out, start + r, logpdf_of(tables, kept + r, start + r))
-        barrier(sync, team)
         start += i8(n_blocks) * ROWS
 
 
@@ -94,7 +93,6 @@ def predict_cdf(t, team, sync, block, n_blocks, sm, tables, n):
             y = get(tables.Y, start + r)
             total = cdf_of(tables.kept, kept + r, n_components, y, f4(1))
             put(tables.out, start + r, min(total, f4(1)))
-        barrier(sync, team)
         start += i8(n_blocks) * ROWS
 
 
@@ -115,7 +113,6 @@ def predict_moments(t, team, sync, block, n_blocks, sm, tables, n):
                 at = 2 * ((start + r) * D + d)
                 put(tables.out, at, mean)
                 put(tables.out, at + 1, std)
-        barrier(sync, team)
         start += i8(n_blocks) * ROWS
 
 
@@ -140,7 +137,6 @@ def predict_quantiles(t, team, sync, block, n_blocks, sm, tables, n):
                     get(tables.levels, 3 * q + 1), sign,
                 )  # fmt: skip
                 put(tables.out, (start + r) * n_levels + q, sign * y)
-        barrier(sync, team)
         start += i8(n_blocks) * ROWS
 
 
@@ -158,5 +154,4 @@ def predict_draws(t, team, sync, block, n_blocks, sm, tables, n):
                 number = (first + start + r) * n_draws + i
                 out = (start + r) * D * n_draws + i
                 draw_of(tables, kept + r, seed, number, out, n_draws)
-        barrier(sync, team)
         start += i8(n_blocks) * ROWS
