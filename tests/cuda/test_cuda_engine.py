@@ -14,6 +14,7 @@ import skmdn._estimators.mdn
 from skmdn import MDNRegressor, MDNRegressorCV
 from skmdn._engine.cpu.engine import Engine as CPU
 from skmdn._engine.cuda import engine as cuda
+from skmdn._engine.cuda.device import OutOfMemory
 from skmdn._fit.model import Model
 from skmdn._sklearn import HAS_CALLBACKS
 
@@ -125,6 +126,15 @@ def test_one_network_does_not_fit(table, device):
         mdn.fit(*table)
     mdn.set_params(device="auto").fit(*table)
     assert same(mdn, MDNRegressor(**QUICK).fit(*table))
+
+
+def test_memory_that_is_gone_later(table, device, monkeypatch):
+    def run(self, n_epochs):
+        raise OutOfMemory("4 bytes")
+
+    monkeypatch.setattr(standin.Group, "run", run)
+    with pytest.raises(ValueError, match=r"device='cuda' ran out of memory.*4 bytes"):
+        MDNRegressor(**QUICK, device="cuda").fit(*table)
 
 
 def test_what_no_kernel_can_do(table, device):

@@ -101,6 +101,14 @@ def open_gpu():
     return gpu
 
 
+def ran_out(error):
+    """Return the error for memory that is gone in the middle of a training."""
+    return Unavailable(
+        f"device='cuda' ran out of memory while it trained ({error}): another program "
+        "may have taken it. Try again, or use device='cpu'."
+    )
+
+
 def too_large(needed, free):
     """Return the error for a network that does not fit, alone as it is."""
     return Unavailable(

@@ -4,7 +4,7 @@
 from collections import deque
 from time import perf_counter
 
-from skmdn._engine.cuda.device import OutOfMemory, too_large
+from skmdn._engine.cuda.device import OutOfMemory, ran_out, too_large
 from skmdn._engine.cuda.group import Group
 from skmdn._engine.cuda.layout import variant_of
 from skmdn._engine.cuda.replay import Fit
@@ -95,6 +95,8 @@ class _Rounds:
             if not all(fit.trial or fit.may_end_early for fit in self._fits):
                 raise
             self._end_early()
+        except OutOfMemory as error:
+            raise ran_out(error) from error
 
     def _admit(self):
         """Move what waits to the device, as far as there is memory."""
