@@ -125,7 +125,8 @@ def pass_rows(
     t, team, sync, sm, tables, numbers, net, state, weights, start, gradients, e, s, m
 ):  # fmt: skip
     """Send the rows of a step through a member; in training leave its gradient."""
-    for tile in range(0, n_rows_of_step(tables, numbers, s), ROWS):
+    tile = 0
+    while tile < n_rows_of_step(tables, numbers, s):
         # Another member finds the rows where they are.
         if m == 0 or n_rows_of_step(tables, numbers, s) > ROWS:
             load_tile(t, team, sm, tables, numbers, net, tile, e, s)
@@ -149,6 +150,7 @@ def pass_rows(
                 t, team, sync, sm, net, weights, start, gradients, get(net, GRADIENT),
                 tile > 0,
             )  # fmt: skip
+        tile += ROWS
 
 
 @device
@@ -206,25 +208,22 @@ def fit(t, team, sync, block, n_blocks, sm, tables, n):
     for i in range(t, get(net, N_SHARED), team):
         put(sm, i, _ZERO)
     barrier(sync, team)
-    settings = get(numbers, SETTINGS)
-    rate = get(tables.settings, settings + RATE)
-    best_score = get(tables.settings, settings + BEST_SCORE)
-    best_epoch = get(numbers, BEST_EPOCH)
-    # The start of a fit is judged first: it is a candidate too.
-    for e in range(-get(numbers, IS_NEW), min(n, get(numbers, N_EPOCHS))):
-        is_judged, skipped, epoch = e < 0, 0, get(numbers, EPOCH) + e
+    # The start of a fit is judged first: it is a candidate too. The ends of loops, the
+    # rate and the best are read anew: whoever keeps them takes registers from products.
+    e = -get(numbers, IS_NEW)
+    while e < min(n, get(numbers, N_EPOCHS)):
         if in_shared and e <= 0:
             for i in range(t, get(net, N_PARAMS), team):
                 put(sm, i, get(state, source(net, e) + i))
-        n_steps = get(numbers, N_STEPS)
-        for s in range(n_steps if is_judged else 0, n_steps + 1):
-            is_finite, factor = True, _ONE
-            for m in range(get(net, N_MEMBERS)):
-                start = get(net, PLAIN)
+        skipped, s = 0, get(numbers, N_STEPS) if e < 0 else 0
+        while s <= get(numbers, N_STEPS):
+            is_finite, factor, m = True, _ONE, 0
+            while m < get(net, N_MEMBERS):
+                start = 0
+                if not SHARED_WEIGHTS:
+                    start = get(net, PLAIN) if HAS_MEMBERS else source(net, e)
                 if HAS_MEMBERS:
                     fold(t, team, net, params, source(net, e), m, weights, start)
-                elif not SHARED_WEIGHTS:
-                    start = source(net, e)
                 pass_rows(
                     t, team, sync, sm, tables, numbers, net, state, weights, start,
                     gradients, e, s, m,
@@ -239,29 +238,36 @@ def fit(t, team, sync, block, n_blocks, sm, tables, n):
                     if HAS_MEMBERS:
                         unfold(t, team, net, state, m, gradients, at, factor)
                         barrier(sync, team)
+                m += 1
             if s < get(numbers, N_STEPS):
                 if is_finite:
                     take_step(
                         t, team, tables, numbers, net, state, params,
-                        state if HAS_MEMBERS else gradients, rate,
+                        state if HAS_MEMBERS else gradients,
+                        get(tables.settings, get(numbers, SETTINGS) + RATE),
                         _ONE if HAS_MEMBERS else factor, e, s,
                     )  # fmt: skip
                 else:
                     skipped += 1
                 barrier(sync, team)
+            s += 1
         score = close_epoch(t, team, sync, sm, tables, numbers, net, e, skipped)
-        if is_judged:
-            best_score = score
-            continue
-        is_best = get(numbers, N_HELD) == 0 or score > best_score
-        if skipped > 0:
-            rate, is_best = _HALF * rate, False
-        if is_best:
-            best_score, best_epoch = score, epoch + 1
-        keep(t, team, net, state, params, skipped > 0, is_best)
+        settings = get(numbers, SETTINGS)
+        is_best = get(numbers, N_HELD) == 0
+        is_best = is_best or score > get(tables.settings, settings + BEST_SCORE)
+        is_best = e < 0 or (skipped == 0 and is_best)
+        if e >= 0:
+            keep(t, team, net, state, params, skipped > 0, is_best)
         barrier(sync, team)
-        patience = get(numbers, PATIENCE)
-        if patience > 0 and epoch + 1 - best_epoch >= patience:
+        e += 1
+        if t == 0 and is_best:
+            put(tables.settings, settings + BEST_SCORE, score)
+            put(numbers, BEST_EPOCH, get(numbers, EPOCH) + e)
+        if t == 0 and skipped > 0:
+            rate = get(tables.settings, settings + RATE)
+            put(tables.settings, settings + RATE, _HALF * rate)
+        patience, epoch = get(numbers, PATIENCE), get(numbers, EPOCH) + e
+        if not is_best and 0 < patience <= epoch - get(numbers, BEST_EPOCH):
             break
     if in_shared:
         for i in range(t, get(net, N_PARAMS), team):

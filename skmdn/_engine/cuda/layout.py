@@ -136,7 +136,7 @@ def lay_out(layout, variant):
     state.reserve((5 if variant.has_members else 4) * layout.n_params)
     plain = gradient = 0
     if variant.shared_weights:
-        plain = reserve(layout.member_size)
+        reserve(layout.member_size)  # at 0
     elif variant.has_members:
         plain = state.reserve(layout.member_size)
     where = shared if variant.shared_gradients else state
