@@ -111,7 +111,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         ``skmdn[cu13]`` or ``skmdn[cu12]``; what it cannot do is refused by name.
         "auto": on the GPU what it can do, if there is one, and all else on the CPU.
         The numbers of a GPU are the same bits on repeat, and differ from those of a CPU
-        by rounding. A fitted model predicts on machines without a GPU too.
+        by rounding. A fitted model predicts on machines without a GPU too: what it
+        predicts for fewer than 100 000 rows, modes, and `predict_dist` are of the CPU.
     n_jobs : int or None, default=None
         Threads for one fit and for predictions: the result is the same bits for every
         number. None means 1, -1 all cores.

@@ -61,7 +61,7 @@ def _count(typing_context, meeting, amount):
 
 @helper
 def _arrive(meeting):
-    _count(meeting, 1)
+    return _count(meeting, 1)
 
 
 @helper

@@ -22,7 +22,7 @@ def few_rows(monkeypatch):
 
 def train(n_blocks, team, **parameters):
     device = Emulated(team)
-    device.n_blocks = n_blocks
+    device.n_blocks = 2 * n_blocks  # two a multiprocessor
     names = []
     launch = device.launch
 

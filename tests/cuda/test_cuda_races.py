@@ -61,6 +61,7 @@ def test_every_barrier_of_predictions_is_missed():
 
 def arrive(meeting):
     """Be counted where one waits."""
+    return 0
 
 
 def has_arrived(meeting, n):
@@ -120,7 +121,7 @@ def train_large(cls, *arguments, n_blocks, is_shared=True, poisoned=False):
         return job
 
     device = cls(*arguments)
-    device.n_blocks = n_blocks
+    device.n_blocks = 2 * n_blocks  # two a multiprocessor
     variant = layout.variant_of(job(), device)
     assert variant.is_large
     variant = variant._replace(rows=16, shared_weights=is_shared)

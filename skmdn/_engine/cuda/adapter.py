@@ -31,6 +31,8 @@ from skmdn._jit.cache import keep_on_disk  # noqa: E402
 
 # Blocks that a multiprocessor can hold: what the compiler saves registers for.
 RESIDENT = 2
+# Those that train one network together have too much shared memory for a second.
+RESIDENT_TOGETHER = 1
 _SHARED_BYTES = 48 * 1024  # A block's, without asking for more.
 
 if SIMULATED:
@@ -119,7 +121,7 @@ else:
     def _arrive(meeting):
         _run_together()
         cuda.threadfence()
-        cuda.atomic.add(meeting, 0, 1)
+        return cuda.atomic.add(meeting, 0, 1)
 
     @device
     def _has_arrived(meeting, n):
@@ -306,7 +308,8 @@ class Gpu:
         """Start a kernel; those of different variants run side by side."""
         if (variant, name) not in self._kernels:
             body, key = make(variant, Target)[name], _key(variant, name)
-            self._kernels[variant, name] = Kernel(body, TEAM, key)
+            resident = RESIDENT_TOGETHER if name == "fit_large" else RESIDENT
+            self._kernels[variant, name] = Kernel(body, TEAM, key, resident)
         if variant not in self._streams:
             self._streams[variant] = _new_stream()
         kernel, stream = self._kernels[variant, name], self._streams[variant]
@@ -324,10 +327,10 @@ class Gpu:
 class Kernel:
     """A kernel for blocks of `team` threads, compiled when it is launched first."""
 
-    def __init__(self, body, team, key=None):
+    def __init__(self, body, team, key=None, resident=RESIDENT):
         self._team, self._shared_bytes = team, _SHARED_BYTES
         kernel = make_kernel(body, team)
-        self._jit = cuda.jit(launch_bounds=(team, RESIDENT))(kernel)
+        self._jit = cuda.jit(launch_bounds=(team, resident))(kernel)
         if key is not None:
             keep_on_disk(self._jit, partial(_Cache, kernel, key))
 

@@ -13,8 +13,6 @@ from skmdn._engine.cuda.layout import lay_out
 from skmdn._engine.limits import LARGEST_TRAINED
 from skmdn._engine.training import bias_correction
 
-_RESERVED = 1024  # bytes of a block's shared memory that are not its own
-
 
 class Tables(NamedTuple):
     """What the kernels of training take: flat arrays of a device."""
@@ -145,18 +143,13 @@ class Group:
         if not variant.is_large:
             device.launch(variant, "fit", len(rows), shared_bytes, tables, n_epochs)
             return
-        for row in rows:  # One after the other, each by all blocks.
+        # One after the other, each by a block of every multiprocessor, which has two.
+        for row in rows:
             own = tables._replace(numbers=device.put(row))
             meeting = device.put(np.zeros(1, dtype=np.int64))
             own = LargeTables(*own, *self._large, meeting)
-            n_blocks = self._n_together()
+            n_blocks = min(max(1, device.n_blocks // 2), at.N_PARTS)
             device.launch(variant, "fit_large", n_blocks, shared_bytes, own, n_epochs)
-
-    def _n_together(self):
-        """Blocks that have room at the same time: one or two a multiprocessor."""
-        device, own = self._device, self._shared_bytes + _RESERVED
-        has_room = 2 * own <= device.shared_bytes + _RESERVED
-        return min(device.n_blocks if has_room else device.n_blocks // 2, at.N_PARTS)
 
     def _cost(self, i):
         job = self._jobs[i]

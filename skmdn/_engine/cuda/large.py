@@ -55,8 +55,10 @@ from skmdn._engine.cuda.primitives import (
     f4,
     get,
     has_arrived,
+    i8,
     put,
     rsqrt,
+    u4,
 )
 from skmdn._engine.cuda.products import backward, forward
 from skmdn._engine.limits import CLIP_NORM
@@ -84,19 +86,18 @@ class LargeTables(NamedTuple):
     parts: Any  # float32 (N_PARTS, member_size), gradients of the parts of a step
     sums: Any  # float32 (N_PARTS, 4 * STRIDE), what a block has at SUMS
     totals: Any  # float32 (N_PARTS, 2), of an epoch: log-likelihoods, held-out ones
-    meeting: Any  # int32, counts the blocks that arrived; zero at first
+    meeting: Any  # int64, counts the blocks that arrived; zero at first
 
 
 @device
-def meet(t, team, sync, meeting, n_arrivals):
-    """Wait until all blocks are here; all writes are then seen.
-
-    `n_arrivals` is how often a block has arrived by then, of all blocks.
-    """
+def meet(t, team, sync, meeting, n_blocks):
+    """Wait until all blocks are here; all writes are then seen."""
     barrier(sync, team)
     if t == 0:
-        arrive(meeting)
-        while not has_arrived(meeting, n_arrivals):
+        earlier = u4(arrive(meeting))
+        rounds = u4(earlier // u4(n_blocks))
+        n = i8(rounds + u4(1)) * n_blocks
+        while not has_arrived(meeting, n):
             pass
     barrier(sync, team)
 
@@ -104,21 +105,23 @@ def meet(t, team, sync, meeting, n_arrivals):
 @device
 def pass_part(t, team, sync, sm, tables, numbers, net, settings, state, weights, start,
               e, s, part):  # fmt: skip
-    """Send a part of the rows of a step through the network, as `fit.pass_rows`."""
-    is_training = s < get(numbers, N_STEPS)
-    first, count = first_row(tables, numbers, s), n_rows_of_step(tables, numbers, s)
-    sums, kept = get(net, SUMS), part * 4 * STRIDE
+    """Send a part of the rows of a step through the network, as `fit.pass_rows`.
+
+    What it needs is read anew: whoever keeps it takes registers from the products.
+    """
     for i in range(t, 4 * STRIDE, team):
-        put(sm, sums + i, get(tables.sums, kept + i))
-    row, scale = part * ROWS, divide(_ONE, f4(count))
-    while row < count:
+        put(sm, get(net, SUMS) + i, get(tables.sums, part * 4 * STRIDE + i))
+    row = part * ROWS
+    while row < n_rows_of_step(tables, numbers, s):
         load_tile(t, team, sm, tables, numbers, net, row, e, s)
         barrier(sync, team)
         forward(t, team, sync, sm, net, weights, start)
+        is_training = s < get(numbers, N_STEPS)
+        count = n_rows_of_step(tables, numbers, s)
+        scale = divide(_ONE, f4(count))
         likelihood(t, team, sync, sm, net, settings, MIN_SQUARE, scale, is_training)
-        take_likelihoods(
-            t, team, sm, net, state, first + row, count - row, 0, is_training
-        )
+        first = first_row(tables, numbers, s) + row
+        take_likelihoods(t, team, sm, net, state, first, count - row, 0, is_training)
         if is_training:
             backward(
                 t, team, sync, sm, net, weights, start, tables.parts,
@@ -126,7 +129,8 @@ def pass_part(t, team, sync, sm, tables, numbers, net, settings, state, weights,
             )  # fmt: skip
         row += N_PARTS * ROWS
     barrier(sync, team)
-    if is_training:
+    sums, kept = get(net, SUMS), part * 4 * STRIDE
+    if s < get(numbers, N_STEPS):
         for i in range(t, 4 * STRIDE, team):
             put(tables.sums, kept + i, get(sm, sums + i))
     else:
@@ -193,24 +197,22 @@ def fit_large(t, team, sync, block, n_blocks, sm, tables, n):
     settings = tables.settings[get(numbers, SETTINGS) :]
     state = tables.state[get(numbers, STATE) :]
     weights = sm if SHARED_WEIGHTS else state
-    # Among the threads of all blocks.
-    everyone, me, arrivals = n_blocks * team, block * team + t, n_blocks
     for i in range(t, get(net, N_SHARED), team):
         put(sm, i, _ZERO)
-    i = me
+    i = block * team + t  # among the threads of all blocks
     while i < N_PARTS * max(get(net, MEMBER_SIZE), 4 * STRIDE):
         if i < N_PARTS * get(net, MEMBER_SIZE):
             put(tables.parts, i, _ZERO)
         if i < N_PARTS * 4 * STRIDE:
             put(tables.sums, i, _ZERO)
-        i += everyone
-    meet(t, team, sync, tables.meeting, arrivals)
+        i += n_blocks * team
+    meet(t, team, sync, tables.meeting, n_blocks)
     rate, best_score = get(settings, RATE), get(settings, BEST_SCORE)
-    best_epoch, n_steps = get(numbers, BEST_EPOCH), get(numbers, N_STEPS)
+    best_epoch = get(numbers, BEST_EPOCH)
     for e in range(-get(numbers, IS_NEW), min(n, get(numbers, N_EPOCHS))):
-        is_judged, skipped, epoch = e < 0, 0, get(numbers, EPOCH) + e
-        source = 3 * get(net, N_PARAMS) if is_judged else 0
-        for s in range(n_steps if is_judged else 0, n_steps + 1):
+        skipped, n_steps = 0, get(numbers, N_STEPS)
+        for s in range(n_steps if e < 0 else 0, n_steps + 1):
+            source = 3 * get(net, N_PARAMS) if e < 0 else 0
             if SHARED_WEIGHTS:
                 for i in range(t, get(net, N_PARAMS), team):
                     put(sm, i, get(state, source + i))
@@ -222,13 +224,12 @@ def fit_large(t, team, sync, block, n_blocks, sm, tables, n):
                     0 if SHARED_WEIGHTS else source, e, s, part,
                 )  # fmt: skip
                 part += n_blocks
-            arrivals += n_blocks
-            meet(t, team, sync, tables.meeting, arrivals)
-            if s < n_steps:
+            meet(t, team, sync, tables.meeting, n_blocks)
+            if s < get(numbers, N_STEPS):
                 count = n_rows_of_step(tables, numbers, s)
+                me, everyone = block * team + t, n_blocks * team
                 sum_parts(me, everyone, tables, net, state, count)
-                arrivals += n_blocks
-                meet(t, team, sync, tables.meeting, arrivals)
+                meet(t, team, sync, tables.meeting, n_blocks)
                 # By every block: cheaper than to meet once more.
                 square = squared_norm(
                     t, team, sync, sm, net, state, get(net, GRADIENT),
@@ -239,25 +240,24 @@ def fit_large(t, team, sync, block, n_blocks, sm, tables, n):
                     if square > _CLIP_SQUARE:
                         factor = _CLIP_NORM * rsqrt(square)
                     take_step(
-                        me, everyone, tables, numbers, net, state, state, state, rate,
-                        factor, e, s,
+                        block * team + t, n_blocks * team, tables, numbers, net, state,
+                        state, state, rate, factor, e, s,
                     )  # fmt: skip
                 else:
                     skipped += 1
-                arrivals += n_blocks
-                meet(t, team, sync, tables.meeting, arrivals)
+                meet(t, team, sync, tables.meeting, n_blocks)
         score = close_large_epoch(t, block, tables, numbers, e, skipped)
-        if is_judged:
+        if e < 0:
             best_score = score
         else:
             is_best = get(numbers, N_HELD) == 0 or score > best_score
             if skipped > 0:
                 rate, is_best = _HALF * rate, False
             if is_best:
-                best_score, best_epoch = score, epoch + 1
+                best_score, best_epoch = score, get(numbers, EPOCH) + e + 1
+            me, everyone = block * team + t, n_blocks * team
             keep_large(me, everyone, net, state, skipped > 0, is_best)
-        arrivals += n_blocks
-        meet(t, team, sync, tables.meeting, arrivals)
+        meet(t, team, sync, tables.meeting, n_blocks)
         patience = get(numbers, PATIENCE)
-        if patience > 0 and epoch + 1 - best_epoch >= patience:
+        if patience > 0 and get(numbers, EPOCH) + e + 1 - best_epoch >= patience:
             break

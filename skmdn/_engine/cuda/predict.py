@@ -86,9 +86,9 @@ def predict_logpdf(t, team, sync, block, n_blocks, sm, tables, n):
 def predict_cdf(t, team, sync, block, n_blocks, sm, tables, n):
     """P(Y <= y) (n,) of one output at (n,)."""
     kept, start = components_at(tables, block), i8(block) * ROWS
-    n_components = get(tables.ints, ALL_COMPONENTS) + N_TAIL
     while start < n:
         mixture_of_tile(t, team, sync, sm, tables, kept, start, n)
+        n_components = get(tables.ints, ALL_COMPONENTS) + N_TAIL
         for r in range(t, min(ROWS, n - start), team):
             y = get(tables.Y, start + r)
             total = cdf_of(tables.kept, kept + r, n_components, y, f4(1))
@@ -100,10 +100,10 @@ def predict_cdf(t, team, sync, block, n_blocks, sm, tables, n):
 def predict_moments(t, team, sync, block, n_blocks, sm, tables, n):
     """Means and standard deviations (n, n_outputs, 2), without the tail."""
     kept, start = components_at(tables, block), i8(block) * ROWS
-    D, n_components = get(tables.ints, N_OUTPUTS), get(tables.ints, ALL_COMPONENTS)
-    width, variance = (1 + 2 * D) * ROWS, get(tables.floats, VARIANCE)
     while start < n:
         mixture_of_tile(t, team, sync, sm, tables, kept, start, n)
+        D, n_components = get(tables.ints, N_OUTPUTS), get(tables.ints, ALL_COMPONENTS)
+        width, variance = (1 + 2 * D) * ROWS, get(tables.floats, VARIANCE)
         for item in range(t, D * ROWS, team):
             r, d = item & (ROWS - 1), item // ROWS
             if r < n - start:
@@ -124,10 +124,11 @@ def predict_quantiles(t, team, sync, block, n_blocks, sm, tables, n):
     for the lower tail or -1 for the upper one.
     """
     kept, start = components_at(tables, block), i8(block) * ROWS
-    n_components = get(tables.ints, ALL_COMPONENTS) + N_TAIL
-    n_levels = get(tables.question, 0)
     while start < n:
         mixture_of_tile(t, team, sync, sm, tables, kept, start, n)
+        # What is read here takes no registers from the products.
+        n_components = get(tables.ints, ALL_COMPONENTS) + N_TAIL
+        n_levels = get(tables.question, 0)
         for item in range(t, n_levels * ROWS, team):
             r, q = item & (ROWS - 1), item // ROWS
             if r < n - start:
@@ -144,10 +145,10 @@ def predict_quantiles(t, team, sync, block, n_blocks, sm, tables, n):
 def predict_draws(t, team, sync, block, n_blocks, sm, tables, n):
     """Draws (n, n_outputs, n_draws)."""
     kept, start = components_at(tables, block), i8(block) * ROWS
-    n_draws, D = get(tables.question, 0), get(tables.ints, N_OUTPUTS)
-    first, seed = get(tables.question, 1), u8(get(tables.question, 2))
     while start < n:
         mixture_of_tile(t, team, sync, sm, tables, kept, start, n)
+        n_draws, D = get(tables.question, 0), get(tables.ints, N_OUTPUTS)
+        first, seed = get(tables.question, 1), u8(get(tables.question, 2))
         for item in range(t, n_draws * ROWS, team):
             r, i = item & (ROWS - 1), item // ROWS
             if r < n - start:

@@ -89,8 +89,9 @@ def barrier(sync, team):
 
 
 def arrive(meeting):
-    """Count one more block in ``meeting[0]``; all its writes are then seen."""
+    """Count one more block in ``meeting[0]``; return how many there were before it."""
     meeting[0] += 1
+    return meeting[0] - 1
 
 
 def has_arrived(meeting, n):
