@@ -103,7 +103,8 @@ def take_likelihoods(t, team, sm, net, state, first, count, m, is_training):
     )
     weights, last = get(net, ROW_WEIGHTS), get(net, N_MEMBERS) - 1
     evidence = get(net, EVIDENCE)
-    for r in range(t, ROWS, team):
+    r = t
+    while r < ROWS:
         if r < count:  # A dummy must not add NaN.
             value, is_last = get(sm, scratch + r), True
             if HAS_MEMBERS and not is_training:
@@ -118,6 +119,7 @@ def take_likelihoods(t, team, sm, net, state, first, count, m, is_training):
             if is_last:
                 into = sums if is_training else sums + 2 * STRIDE
                 add_to_sum(sm, into + r, get(sm, weights + r) * value)
+        r += team
 
 
 @device

@@ -125,7 +125,8 @@ def load_tile(t, team, sm, tables, numbers, net, tile, e, s):
     count = n_rows_of_step(tables, numbers, s) - tile
     first = first_row(tables, numbers, s) + tile
     # `team` is below ROWS, or a multiple of it: then a thread has one row.
-    for r in range(t & (ROWS - 1), ROWS, team):
+    r = t & (ROWS - 1)
+    while r < ROWS:
         row, is_inside = np.int64(0), r < count
         if is_inside:
             row = np.int64(first + r)
@@ -152,3 +153,4 @@ def load_tile(t, team, sm, tables, numbers, net, tile, e, s):
                 ramp = low if ramp < low else ramp
                 ramp = high if ramp > high else ramp
                 put(sm, view + (n_features + i - base) * STRIDE + r, ramp)
+        r += team

@@ -125,9 +125,11 @@ def likelihood(t, team, sync, sm, net, floors, min_square, scale, with_gradient)
         )
         put(sm, scratch + k * STRIDE + r, joint)
     barrier(sync, team)
-    for r in range(t, ROWS, team):
+    r = t
+    while r < ROWS:
         value = row_likelihood(sm, net, head, scratch, r, scale)
         put(sm, scratch + (K + 4) * STRIDE + r, value)
+        r += team
     barrier(sync, team)
     if with_gradient:
         for item in range(t, K << LOG_ROWS, team):

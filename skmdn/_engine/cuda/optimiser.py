@@ -35,8 +35,9 @@ LARGEST = f4(3e38)
 @device
 def squared_norm(t, team, sync, sm, net, gradients, g, n):
     """Sum of squares, in an order that does not depend on the number of threads."""
-    parts = get(net, PARTS)
-    for c in range(t, N_CHUNKS, team):
+    parts, c = get(net, PARTS), t
+    # While: the number of turns of a range is computed ahead, and kept in registers.
+    while c < N_CHUNKS:
         s0 = s1 = s2 = s3 = _ZERO
         for i in range(4 * c, n, 4 * N_CHUNKS):
             v = load4(gradients, g + i)
@@ -45,12 +46,15 @@ def squared_norm(t, team, sync, sm, net, gradients, g, n):
             s2 += v[2] * v[2]
             s3 += v[3] * v[3]
         put(sm, parts + c, (s0 + s1) + (s2 + s3))
+        c += team
     barrier(sync, team)
-    for c in range(t, N_SIXTEENS, team):
+    c = t
+    while c < N_SIXTEENS:
         total = _ZERO
         for i in range(c, N_CHUNKS, N_SIXTEENS):
             total += get(sm, parts + i)
         put(sm, parts + N_CHUNKS + c, total)
+        c += team
     barrier(sync, team)
     total = _ZERO
     for c in range(N_SIXTEENS):
