@@ -83,6 +83,10 @@ define float @__nv_fast_fdividef(float %x, float %y) {
   %z = fdiv float %x, %y
   ret float %z
 }
+define float @__nv_int_as_float(i32 %x) {
+  %y = bitcast i32 %x to float
+  ret float %y
+}
 define float @__nv_rsqrtf(float %x) {
   %y = call float @llvm.sqrt.f32(float %x)
   %z = fdiv float 1.0, %y
