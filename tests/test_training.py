@@ -129,7 +129,7 @@ class Problem:
 
     def gradient(self, monkeypatch):
         """Gradient of the kernels in float64, by one full step of size 0."""
-        monkeypatch.setattr(run, "_CLIP_NORM", np.inf)
+        monkeypatch.setattr(run, "CLIP_NORM", np.inf)
         state = State.start(aligned_copy(self.params, np.float64))
         training, course = self.run(self.options(learning_rate_init=0.0), state)
         loss, finite = training.epoch(course.schedule())

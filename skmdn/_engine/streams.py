@@ -24,6 +24,8 @@ from skmdn._jit.policy import compiled, helper, overload
 from skmdn._jit.vector import wide_vectors
 
 _MASK = 0xFFFFFFFF
+# The sum of two uniform numbers of 2**16 levels has the variance 2**32 / 6.
+TRIANGLE_UNIT = 6**0.5 / 65536
 _GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B9, 0x7FEB352D, 0x846CA68B
 
 
@@ -56,6 +58,12 @@ def step_seeds(key, n_steps):
     return mix32((key + steps * _MIX_1) & _MASK).astype(np.uint32)
 
 
+def rectangle(n):
+    """Lines and columns of the rectangle whose cells are n rows or a few more."""
+    n_lines = math.isqrt(max(n - 1, 0)) + 1
+    return n_lines, max(1, -(-n // n_lines))
+
+
 def permutation(n, key):
     """Order of n rows for a key.
 
@@ -70,8 +78,7 @@ def permutation(n, key):
     -------
     order : ndarray of shape (n,), uint32
     """
-    n_lines = math.isqrt(max(n - 1, 0)) + 1
-    n_columns = max(1, -(-n // n_lines))
+    n_lines, n_columns = rectangle(n)
     order = np.empty(n_lines * n_columns, dtype=np.uint32)
     keys = [mix32((int(key) + number * _GOLDEN) & _MASK) for number in range(1, 7)]
     keys = np.array(keys, dtype=np.uint32)
@@ -128,14 +135,13 @@ def _permute(n, n_lines, n_columns, keys, order):
 
 @helper
 def triangle(i, seed):
-    """Number i of a stream: the sum of two uniform integers, centred.
+    """Number i of a stream: the sum of the two halves of a hash, centred.
 
-    From the two halves of a hash; each has 2**16 levels.
+    Its density is triangular; times `TRIANGLE_UNIT` it has a standard deviation of 1.
     """
     h = mix32(np.uint32(np.uint32(np.uint32(i) * np.uint32(_GOLDEN)) + seed))
-    return np.int32(np.int32(h & np.uint32(0xFFFF)) + np.int32(h >> np.uint32(16))) - (
-        np.int32(65535)
-    )
+    total = np.int32(h & np.uint32(0xFFFF)) + np.int32(h >> np.uint32(16))
+    return np.int32(total - np.int32(65535))
 
 
 def _epoch_key_32(seed, epoch):

@@ -13,12 +13,12 @@ from skmdn._engine.cpu.plan import BLOCK, DELTA, INPUT
 from skmdn._engine.cpu.tile import ADD, MULTIPLY, SET, gemm, row_sums, transpose
 from skmdn._engine.layout import BIAS, N_IN, N_OUT, N_OUT_PAD, N_PAD, WEIGHT
 from skmdn._engine.limits import CLIP
+from skmdn._engine.streams import TRIANGLE_UNIT, triangle
 from skmdn._jit.memory import tail
 from skmdn._jit.policy import helper, loop_helper
 from skmdn._jit.vector import compact, wide_vectors
 
 _SMOOTH_CLIP_FACTOR = 1 / CLIP**2
-_ROOT_SIX = 6**0.5
 
 
 class Bins(NamedTuple):
@@ -56,29 +56,15 @@ def weighted_sum(ws, plan):
 
 @loop_helper
 def hash_noise(values, n, std, seed):
-    """Add noise of standard deviation `std`: a counter-based hash, no state to share.
+    """Add noise of standard deviation `std`, of a triangular density.
 
-    The sum of two uniform numbers (a triangular density) from the two halves of a
-    32-bit hash of the position (the "lowbias32" mixer, C. Wellons 2018).
+    It is a function of the position: no state to share.
     """
     wide_vectors()
     kind = values.dtype.type
-    # Each half has 2**16 levels; the sum of two uniforms has variance 1/6.
-    factor = kind(std * _ROOT_SIX / 65536.0)
-    shift = kind(65535.0)
+    factor = kind(std * TRIANGLE_UNIT)
     for i in range(n):
-        h = np.uint32(np.uint32(i) * np.uint32(0x9E3779B9) + seed)
-        h = np.uint32(
-            np.uint32(h ^ np.uint32(h >> np.uint32(16))) * np.uint32(0x7FEB352D)
-        )
-        h = np.uint32(
-            np.uint32(h ^ np.uint32(h >> np.uint32(15))) * np.uint32(0x846CA68B)
-        )
-        h = np.uint32(h ^ np.uint32(h >> np.uint32(16)))
-        total = kind(np.int32(h & np.uint32(0xFFFF))) + kind(
-            np.int32(h >> np.uint32(16))
-        )
-        values[i] += factor * (total - shift)
+        values[i] += factor * kind(triangle(i, seed))
 
 
 @loop_helper

@@ -2,11 +2,11 @@
 """Trainings of one variant on a device: their tables, launches, and what came out."""
 
 import itertools
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from skmdn._engine import streams
 from skmdn._engine.cuda import layout as at
 from skmdn._engine.cuda.large import LargeTables
 from skmdn._engine.cuda.layout import lay_out
@@ -107,9 +107,7 @@ class Group:
             )
             row[[at.X, at.Y, at.WEIGHTS, at.N_ROWS]] = self._row_at[i][0]
             row[[at.X_HELD, at.Y_HELD, at.WEIGHTS_HELD, at.N_HELD]] = self._row_at[i][1]
-            n = len(job.training.X)
-            n_lines = math.isqrt(max(n - 1, 0)) + 1
-            row[[at.N_LINES, at.N_COLUMNS]] = n_lines, max(1, -(-n // n_lines))
+            row[[at.N_LINES, at.N_COLUMNS]] = streams.rectangle(len(job.training.X))
             epoch = len(course.losses)
             left = job.options.max_iter - epoch
             row[[at.EPOCH, at.N_EPOCHS, at.BEST_EPOCH]] = epoch, left, course.best_epoch

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Rows of the data to a tile in shared memory: order, noise, encoding."""
 
-import math
-
 import numpy as np
 
 from skmdn._engine.cuda.layout import (
@@ -44,15 +42,15 @@ from skmdn._engine.cuda.primitives import (
     u4,
 )
 from skmdn._engine.limits import CLIP
+from skmdn._engine.streams import TRIANGLE_UNIT, triangle
 from skmdn._engine.streams import _epoch_key_32 as epoch_key
 from skmdn._engine.streams import _round_key_32 as _round_key
 from skmdn._engine.streams import _send as send
 from skmdn._engine.streams import _step_seed_32 as step_seed
-from skmdn._engine.streams import triangle
 
 _ZERO, _ONE = f4(0), f4(1)
 _CLIP_FACTOR = f4(1 / CLIP**2)
-_TRIANGLE_UNIT = f4(math.sqrt(6) / 65536)
+_TRIANGLE_UNIT = f4(TRIANGLE_UNIT)
 # Rows of a block of the CPU, for each of which it has a stream of noise.
 _BLOCK_SEED = u4(0x9E3779)
 
