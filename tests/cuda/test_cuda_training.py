@@ -6,13 +6,19 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from cases import make_table, new_job
-from targets import HAS_BARRIER, Emulated
+from numba import njit
+from targets import HAS_BARRIER, Emulated, Target
 
+from skmdn._engine import streams
 from skmdn._engine.cpu.engine import Engine
+from skmdn._engine.cuda import layout as at
 from skmdn._engine.cuda.group import Group
+from skmdn._engine.cuda.kernels import make
 from skmdn._engine.cuda.layout import Variant, variant_of
+from skmdn._engine.cuda.tables import Tables
 from skmdn._engine.job import Data
 from skmdn._engine.training import Course
+from skmdn._families import GAUSSIAN
 
 # A variant takes five seconds to compile: where there is no numba-cuda, one network
 # and one with members have to do.
@@ -151,6 +157,47 @@ def test_halved_rates_within_a_launch():
     n_lost = np.log2(shape["learning_rate_init"] / whole[0].rate)
     assert 2 <= n_lost <= 38
     assert np.isfinite(whole[1]).all()
+
+
+def compiled_part(name):
+    """A part of the kernels, for one network of silu."""
+    variant = Variant(*TILINGS["64"], False, "silu", GAUSSIAN)
+    return njit(make(variant, Target)[name])
+
+
+def test_a_table_of_more_numbers_than_32_bits_count(tmp_path):
+    """Ten million rows of 100 features, behind others; the file is a hole."""
+    n, n_features, start = 10**7, 100, 2**31
+    size = start + n * n_features
+    x = np.memmap(tmp_path / "x", dtype=np.float32, mode="w+", shape=size)
+    x[-3 * n_features :] = np.arange(3 * n_features)
+    nothing = np.zeros(4, dtype=np.float32)
+    numbers = np.zeros(at.N_NUMBERS, dtype=np.int64)
+    numbers[[at.X_HELD, at.N_HELD, at.N_ROWS]] = start, n, n
+    net = np.zeros(at.LAYERS + at.LAYER_SIZE, dtype=np.int32)
+    net[at.N_FEATURES] = n_features
+    net[at.ROW_WEIGHTS] = net[at.TARGETS] = n_features * 68
+    tables = Tables(
+        net, numbers, nothing, nothing, numbers, nothing, nothing, np.asarray(x),
+        nothing, np.zeros(n, dtype=np.float32), nothing,
+        np.zeros(n_features + 1, dtype=np.int32),
+    )  # fmt: skip
+    shared = np.zeros((n_features + 1) * 68, dtype=np.float32)
+    compiled_part("load_tile")(0, 1, shared, tables, numbers, net, n - 3, 0, 0)
+    tile = shared[: n_features * 68].reshape(n_features, 68)
+    wanted = np.arange(3 * n_features).reshape(3, n_features).T
+    np.testing.assert_allclose(tile[:, :3], wanted / np.sqrt(1 + wanted**2 / 9), 1e-6)
+    assert not tile[:, 3:].any()
+
+
+def test_order_of_ten_million_rows():
+    n, key = 10**7, streams.epoch_key(3, 5)
+    numbers = np.zeros(at.N_NUMBERS, dtype=np.int64)
+    numbers[at.N_ROWS] = n
+    numbers[[at.N_LINES, at.N_COLUMNS]] = streams.rectangle(n)
+    shuffled, positions = compiled_part("shuffled"), np.arange(0, n, 99_991)
+    rows = [shuffled(i, numbers, np.uint32(key)) for i in positions]
+    np.testing.assert_array_equal(rows, streams.permutation(n, key)[positions])
 
 
 @pytest.mark.parametrize(
