@@ -10,19 +10,18 @@ import pytest
 pytest.importorskip("numba_cuda", reason="needs numba-cuda")
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
-from cases import make_table, new_job
+from cases import new_job
 from host_device import HostDevice
 from offline import compile_kernel
 from sass import assemble
 
-from skmdn import MDNRegressor
-from skmdn._engine.cuda import adapter, answers
+from skmdn._engine.cuda import adapter
 from skmdn._engine.cuda.group import Group
 from skmdn._engine.cuda.kernels import make
 from skmdn._engine.cuda.layout import TEAM, variant_of
 from skmdn._engine.training import Course
-from skmdn._families import FAMILIES
 
 ARCHITECTURES = (8, 0), (9, 0), (10, 0)
 # Of a thread: what lets a multiprocessor, with 65536, hold so many blocks of 256.
@@ -87,46 +86,23 @@ def test_fit(case, tmp_path):
         assert report.ffma_share >= 0.70
 
 
-@pytest.mark.parametrize("width", [64, 128, 256])
-def test_fit_of_large_data(width, tmp_path):
-    job, device = (
-        new_job(make_table(n=5000), hidden_layer_sizes=(width, width), batch_size=4096),
-        Recorder(),
-    )
-    Group([job], [Course(job)], variant_of(job, device), device).run(2)
-    ((variant, name, tables),) = device.launches
-    assert name == "fit_large"
-    for report in reports(variant, name, tables, tmp_path):
-        assert report.faults == {}
-        assert report.registers <= MOST_REGISTERS
-        assert report.ffma_share >= 0.70
+class Pair(NamedTuple):
+    x: np.ndarray
+    y: np.ndarray
 
 
-def test_predictions(tmp_path, monkeypatch):
-    device = Recorder()
-    monkeypatch.setattr(answers, "open_gpu", lambda: device)
-    monkeypatch.setattr(answers, "_FEWEST_ROWS", 1)
-    X, Y, _ = make_table(n=300)
-    estimator = MDNRegressor(
-        8, hidden_layer_sizes=(64, 64), max_iter=1, random_state=0
-    ).fit(X, Y[:, 0])
-    estimator.set_params(device="cuda")
-    with np.errstate(all="ignore"):  # Nothing is computed.
-        estimator.logpdf(X, Y[:, 0])
-        estimator.predict(X, return_std=True)
-        estimator.predict(X, output_type="quantiles", quantiles=[0.5])
-        estimator.sample(X, 2, random_state=0)
-    kernels = {name: (variant, tables) for variant, name, tables in device.launches}
-    kernels["predict_cdf"] = kernels["predict_logpdf"]
-    assert len(kernels) == 5
-    families = {name: ["gaussian"] for name in kernels}
-    families["predict_cdf"] += ["laplace"]
-    families["predict_draws"] += ["logistic"]
-    families["predict_logpdf"] += ["logistic"]
-    families["predict_quantiles"] += ["laplace"]
-    for name, (variant, tables) in kernels.items():
-        for family in families[name]:
-            variant = variant._replace(family=FAMILIES[family])
-            for report in reports(variant, name, tables, tmp_path):
-                assert report.faults == {}
-                assert report.ffma_share >= 0.80
+def test_faults_are_seen(tmp_path):
+    """A double, and an array of a thread that does not fit into its registers."""
+    cuda = adapter.cuda
+
+    def faulty(tables, n):
+        own = cuda.local.array(64, adapter.float32)
+        for i in range(64):
+            own[i * n % 64] = tables.x[i]
+        tables.y[0] = own[n] * 0.1
+
+    tables = Pair(*np.zeros((2, 64), np.float32))
+    library = compile_kernel(faulty, tables)
+    report = assemble(library.get_asm_str(cc=(9, 0)), tmp_path)
+    assert {".f64", "local memory", "stack"} <= set(report.faults)
+    assert report.ffma_share == 0

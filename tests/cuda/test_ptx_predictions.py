@@ -16,14 +16,16 @@ adapter = pytest.importorskip("skmdn._engine.cuda.adapter")
 
 QUESTIONS = {
     "logpdf": lambda found, X: found.logpdf(X, X),
+    "cdf": lambda found, X: found.cdf(X, X[:, 0]),
     "moments": lambda found, X: found.moments(X),
     "quantiles": lambda found, X: found.quantiles(X, [0.2, 0.9]),
     "draws": lambda found, X: found.draws(X, 2, np.uint64(1)),
 }
-# Every question (a cdf is a part of quantiles), tile, family and activation.
+# Every question, tile, family and activation.
 CASES = [
     ("logpdf", 128, "gaussian", "silu"),
     ("logpdf", 32, "logistic", "tanh"),
+    ("cdf", 128, "laplace", "identity"),
     ("moments", 128, "logistic", "relu"),
     ("quantiles", 64, "laplace", "gelu"),
     ("draws", 128, "gaussian", "silu"),
@@ -52,7 +54,7 @@ def test_predictions(question, rows, family, activation, tmp_path):
         assert report.registers <= ptx.MOST_REGISTERS
 
 
-@pytest.mark.parametrize("sizes", [(64, 64), (256, 256)])
+@pytest.mark.parametrize("sizes", [(64, 64), (128, 128), (256, 256)])
 def test_large_steps(sizes, monkeypatch, tmp_path):
     monkeypatch.setattr(layout, "LARGE_BATCH", 1)
     monkeypatch.setattr(adapter, "RESIDENT", adapter.RESIDENT_TOGETHER)
