@@ -144,6 +144,10 @@ def triangle(i, seed):
     return np.int32(total - np.int32(65535))
 
 
+def _round_key_32(key, number):
+    return mix32(np.uint32(key + np.uint32(np.uint32(number + 1) * np.uint32(_GOLDEN))))
+
+
 def _epoch_key_32(seed, epoch):
     return mix32(np.uint32(seed + np.uint32(epoch * np.uint32(_GOLDEN))))
 
