@@ -6,7 +6,6 @@ All arrays are flat. A team shares the work in chunks that do not depend on its 
 
 import numpy as np
 
-from skmdn._engine.adam import adam
 from skmdn._engine.cpu.team import barrier
 from skmdn._engine.layout import (
     BIAS,
@@ -23,7 +22,7 @@ from skmdn._engine.layout import (
 )
 from skmdn._jit.memory import tail
 from skmdn._jit.policy import helper, loop_helper
-from skmdn._jit.vector import compact, wide_vectors
+from skmdn._jit.vector import compact, rsqrt, wide_vectors
 
 CHUNK = 2048
 
@@ -78,12 +77,23 @@ def clip_factor(squares, member, clip):
 
 @loop_helper
 def _adam(params, gradient, factor, m, v, decay, n, correction, shrink):
-    """One step of Adam; `shrink` applies where `decay` is 1."""
+    """One step of Adam with decoupled decay (Loshchilov & Hutter 2019, alg. 2).
+
+    `correction` is the learning rate with the bias correction (Kingma & Ba 2015,
+    section 2); `shrink` = learning rate * alpha applies where `decay` is 1. Epsilon =
+    1e-8 stands under the root, where one reciprocal root does all the work.
+    """
     wide_vectors()
+    kind = params.dtype.type
+    beta1, beta2, epsilon = kind(0.9), kind(0.999), kind(1e-16)
+    one = kind(1)
     for i in range(n):
-        params[i], m[i], v[i] = adam(
-            params[i], factor * gradient[i], m[i], v[i], correction, shrink * decay[i]
-        )
+        g = factor * gradient[i]
+        mi = beta1 * m[i] + (one - beta1) * g
+        vi = beta2 * v[i] + (one - beta2) * g * g
+        m[i], v[i] = mi, vi
+        p = params[i]
+        params[i] = p - correction * mi * rsqrt(vi + epsilon) - shrink * decay[i] * p
 
 
 @loop_helper

@@ -13,7 +13,6 @@ import numpy as np
 
 from skmdn._engine import streams
 from skmdn._engine.activations import ACTIVATIONS
-from skmdn._engine.adam import adam
 from skmdn._engine.cuda.primitives import f4
 from skmdn._engine.layout import N_OUT, N_PAD
 from skmdn._families.base import Family
@@ -77,7 +76,6 @@ class Variant(NamedTuple):
         """Plain functions that kernels call, by name."""
         return {
             **streams.SCALAR,
-            "adam": adam,
             "activation": ACTIVATIONS[self.activation],
             "log_density": self.family.log_density,
         }

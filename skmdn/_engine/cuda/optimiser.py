@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From the gradient to the next parameters: its norm, and Adam."""
 
-from skmdn._engine.adam import adam
 from skmdn._engine.cuda.layout import (
     LAYER_SIZE,
     LAYERS,
@@ -22,12 +21,27 @@ from skmdn._engine.cuda.primitives import (
     get,
     load4,
     put,
+    rsqrt,
     store4,
 )
 from skmdn._engine.layout import BIAS, OWN_BIAS, OWN_WEIGHT, WEIGHT
+from skmdn._engine.training import BETA1, BETA2
 
-_ZERO = f4(0)
+_ZERO, _ONE = f4(0), f4(1)
+_BETA1, _BETA2, _EPSILON_SQUARE = f4(BETA1), f4(BETA2), f4(1e-16)
 LARGEST = f4(3e38)
+
+
+@device
+def adam(p, g, m, v, correction, shrink):
+    """One parameter and its moments after a step, see `skmdn._engine.cpu.optimiser`.
+
+    The formula stands there again: as a function of its own it is not vectorised, and
+    training takes a quarter longer.
+    """
+    m = _BETA1 * m + (_ONE - _BETA1) * g
+    v = _BETA2 * v + (_ONE - _BETA2) * g * g
+    return p - correction * m * rsqrt(v + _EPSILON_SQUARE) - shrink * p, m, v
 
 
 @device
