@@ -7,9 +7,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skmdn._distribution import evaluate
 from skmdn._distribution.checks import check_mixture, without_idle
 from skmdn._distribution.densities import Densities
 from skmdn._distribution.errstate import own_errstate
+from skmdn._distribution.factors import (
+    check_correlations,
+    correlations_of,
+    for_each_component,
+)
 from skmdn._distribution.names import check_output_names
 from skmdn._distribution.regions import Regions
 from skmdn._distribution.sampling import Sampling
@@ -18,6 +24,7 @@ from skmdn._distribution.structure import Structure
 from skmdn._distribution.summaries import Summaries
 from skmdn._distribution.verbs import Verbs
 from skmdn._families import find_family
+from skmdn._typing import FloatArray
 
 
 @own_errstate(all="ignore")
@@ -28,7 +35,8 @@ class MixtureDistribution(
 
     The density of row i is :math:`\sum_k w_{ik} \prod_d f((y_d - \mu_{ikd}) /
     \sigma_{ikd}) / \sigma_{ikd}` with the standard density f of the family: several
-    outputs are independent within a component, not within the mixture.
+    outputs are independent within a component, not within the mixture. With
+    `correlations` the components are multivariate normal densities instead.
 
     Of Gaussians, everything is closed form or exact to rounding, in float64, unless the
     method says otherwise; of other families, what has no closed form is quadrature and
@@ -48,6 +56,11 @@ class MixtureDistribution(
     scales : array-like of the shape of `means`, or (n_rows, n_components, 1)
         Scales of the components, positive: of Gaussians their standard deviations. With
         a last axis of 1 the same for all outputs.
+    correlations : array-like of shape (n_rows, n_components, n_outputs, n_outputs) \
+            or (n_rows, 1, n_outputs, n_outputs), default=None
+        Correlation matrices of the outputs within the components, positive definite;
+        with a second axis of 1 the same for all components of a row. Of Gaussians only.
+        None: independent within a component.
     family : {"gaussian", "laplace", "logistic"}, default="gaussian"
         What a component is. The standard densities are :math:`e^{-z^2/2} /
         \sqrt{2\pi}`, :math:`e^{-|z|} / 2` and :math:`1 / (4 \cosh^2(z / 2))`, with
@@ -63,6 +76,10 @@ class MixtureDistribution(
     scales : ndarray of the shape of `means`, or (n_rows, n_components, 1)
         Components of weight 0 have the mean and scale of the heaviest one of their row:
         whatever they were given, they have no influence.
+    correlations : ndarray or None
+        As given. What is kept are their Cholesky factors, so that correlations near 1
+        keep their digits through all methods.
+    covariances : ndarray of shape (n_rows, n_components, n_outputs, n_outputs)
     family : str
     output_names : list of str or None
     n_components : int
@@ -72,8 +89,9 @@ class MixtureDistribution(
     ------
     ValueError
         If the shapes do not fit, something is not finite, a weight is negative, weights
-        do not sum to 1, a scale is not positive, or there are not as many different
-        names as outputs, or there is no such family.
+        do not sum to 1, a scale is not positive, correlations are not those of
+        Gaussians or no positive definite matrices with ones on the diagonal, there are
+        not as many different names as outputs, or there is no such family.
 
     See Also
     --------
@@ -105,28 +123,69 @@ class MixtureDistribution(
         means: ArrayLike,
         scales: ArrayLike,
         *,
+        correlations: ArrayLike | None = None,
         family: str = "gaussian",
         output_names: Sequence[str] | None = None,
     ) -> None:
         self.family = find_family(family).name
-        self.weights, self.means, self.scales = check_mixture(weights, means, scales)
+        weights, means, scales = check_mixture(weights, means, scales)
+        factors = None
+        if correlations is not None:
+            if self.family != "gaussian":
+                raise ValueError(
+                    "correlations must be None for another family than 'gaussian': a "
+                    f"linear combination of others is of no family; got {family!r}."
+                )
+            n_outputs = 1 if means.ndim == 2 else means.shape[2]
+            factors = check_correlations(correlations, (*weights.shape, n_outputs))
+        means, scales, factors = without_idle(weights, means, scales, factors)
+        self.weights, self.means, self.scales = weights, means, scales
+        self._factors = factors
         self.output_names = check_output_names(output_names, self.n_outputs)
 
     @classmethod
-    def _of(cls, weights, means, scales, output_names=None, family="gaussian"):
-        """Put arrays together that are valid already."""
+    def _of(
+        cls,
+        weights,
+        means,
+        scales,
+        factors=None,
+        output_names=None,
+        family="gaussian",
+    ):
+        """Put arrays together that are valid already; `factors` as in `factors`."""
         dist = object.__new__(cls)
         dist.weights = np.ascontiguousarray(weights)
-        means, scales = without_idle(weights, means, scales)
+        means, scales, factors = without_idle(weights, means, scales, factors)
         dist.means = np.ascontiguousarray(means)
         dist.scales = np.ascontiguousarray(scales)
+        dist._factors = None if factors is None else np.ascontiguousarray(factors)
         dist.output_names = output_names
         dist.family = family
         return dist
 
     def _replace(self, **parts):
         """Return a copy with other parts, which are valid already."""
-        return self._of(**vars(self) | parts)
+        own = {name.removeprefix("_"): part for name, part in vars(self).items()}
+        return self._of(**own | parts)
+
+    @property
+    def correlations(self) -> FloatArray | None:
+        """Correlation matrices within the components; None if there are none."""
+        return None if self._factors is None else correlations_of(self._factors)
+
+    @property
+    def covariances(self) -> FloatArray:
+        """Covariance matrices of the components, of independent outputs too.
+
+        Of shape (n_rows, n_components, n_outputs, n_outputs).
+        """
+        shape = (*self.weights.shape, self.n_outputs)
+        factors = for_each_component(self._factors, shape)
+        stds = np.broadcast_to(
+            evaluate.component_stds(self).reshape(*shape[:2], -1), shape
+        )
+        return correlations_of(factors) * (stds[..., :, None] * stds[..., None, :])
 
     @property
     def n_components(self) -> int:
@@ -150,15 +209,21 @@ class MixtureDistribution(
             raise IndexError(
                 f"Rows must be a number, slice, mask or array of numbers; got {rows!r}."
             )
+        factors = None if self._factors is None else self._factors[rows]
         return self._replace(
-            weights=weights, means=self.means[rows], scales=self.scales[rows]
+            weights=weights,
+            means=self.means[rows],
+            scales=self.scales[rows],
+            factors=factors,
         )
 
     def __repr__(self):
         family = "" if self.family == "gaussian" else f", family={self.family!r}"
+        correlated = "" if self._factors is None else ", correlated"
         return (
             f"{type(self).__name__}(n_rows={len(self)}, "
-            f"n_components={self.n_components}, n_outputs={self.n_outputs}{family})"
+            f"n_components={self.n_components}, n_outputs={self.n_outputs}"
+            f"{correlated}{family})"
         )
 
     def to_frame(self) -> Any:

@@ -17,7 +17,8 @@ def check_mixture(weights, means, scales):
     Returns
     -------
     weights, means, scales : ndarray, float64, C-contiguous
-        The rows of `weights` sum to 1 exactly, up to rounding.
+        The rows of `weights` sum to 1 exactly, up to rounding. Components without
+        weight are as they were given.
     """
     weights = check_finite("weights", weights)
     means = check_finite("means", means)
@@ -47,23 +48,26 @@ def check_mixture(weights, means, scales):
             f"scales must be positive, at least {SMALLEST_SCALE:.3g}; got "
             f"{scales.min()}."
         )
-    weights = check_weights(weights)
-    return weights, *without_idle(weights, means, scales)
+    return check_weights(weights), means, scales
 
 
-def without_idle(weights, means, scales):
-    """Means and scales, those of components without weight as the heaviest one's.
+def without_idle(weights, *parts):
+    """Arrays of components, those of components without weight as the heaviest one's.
 
-    Else 0 times a huge number, or times infinity, would come into every formula.
+    Else 0 times a huge number, or times infinity, would come into every formula. What
+    all components share is left as it is.
     """
     if np.all(weights):
-        return means, scales
+        return parts
     rows, idle = np.nonzero(weights == 0)
     heaviest = np.argmax(weights, axis=1)[rows]
-    means, scales = means.copy(), scales.copy()
-    means[rows, idle] = means[rows, heaviest]
-    scales[rows, idle] = scales[rows, heaviest]
-    return means, scales
+    replaced = []
+    for part in parts:
+        if part is not None and part.shape[1] == weights.shape[1]:
+            part = part.copy()
+            part[rows, idle] = part[rows, heaviest]
+        replaced.append(part)
+    return tuple(replaced)
 
 
 def check_weights(weights):

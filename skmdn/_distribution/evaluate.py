@@ -7,7 +7,7 @@ Gaussians have kernels, run here over the rows; see `general` for the others.
 import numpy as np
 from scipy import special
 
-from skmdn._distribution import general
+from skmdn._distribution import general, joint
 from skmdn._distribution.kernels import mixture, nearest, quantile
 from skmdn._distribution.kernels import pairs as ensemble
 from skmdn._distribution.standard import standard_of
@@ -72,6 +72,8 @@ def logpdf(dist, points):
     """Joint log-density at points (n or 1, m, D)."""
     if not is_gaussian(dist):
         return general.logpdf(dist, points)
+    if dist._factors is not None:
+        return joint.logpdf(dist, points)
     return at_values(mixture.logpdf, dist, points)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import SMALLEST_SCALE, check_finite, check_weights
+from skmdn._distribution.factors import joined
 from skmdn._distribution.names import check_output_names
 
 # Components that `independent` makes of a row, at most: more are hardly meant.
@@ -100,7 +101,7 @@ class Verbs:
             )
         weights = check_weights(weights[None])[0]
         arrays = [
-            (part.weights * weight, part.means, part.scales)
+            (part.weights * weight, part.means, part.scales, part._factors)
             for part, weight in zip(parts, weights, strict=True)
         ]
         return cls._joined(arrays, 1, parts)
@@ -271,7 +272,7 @@ class Verbs:
     @classmethod
     def _joined(cls, arrays, axis, parts):
         """Arrays of every part, concatenated along an axis."""
-        weights, means, scales = (list(a) for a in zip(*arrays, strict=True))
+        weights, means, scales, factors = map(list, zip(*arrays, strict=True))
         if len({a.shape[2:] for a in scales}) > 1:  # some the same for all outputs
             scales = [
                 np.broadcast_to(s, m.shape) for s, m in zip(scales, means, strict=True)
@@ -279,10 +280,12 @@ class Verbs:
         names = parts[0].output_names
         if any(part.output_names != names for part in parts):
             names = None
+        shapes = [(*w.shape, parts[0].n_outputs) for w in weights]
         return parts[0]._replace(
             weights=np.concatenate(weights, axis=axis),
             means=np.concatenate(means, axis=axis),
             scales=np.concatenate(scales, axis=axis),
+            factors=joined(factors, shapes, axis),
             output_names=names,
         )
 
@@ -290,15 +293,13 @@ class Verbs:
 def _padded(part, n_components):
     """Arrays of a distribution with components of weight 0 behind its own."""
     missing = n_components - part.n_components
+    arrays = [part.means, part.scales, part._factors]
     if not missing:
-        return part.weights, part.means, part.scales
-    return (
-        np.pad(part.weights, ((0, 0), (0, missing))),
-        *(
-            np.concatenate([a, np.repeat(a[:, -1:], missing, axis=1)], axis=1)
-            for a in (part.means, part.scales)
-        ),
-    )
+        return part.weights, *arrays
+    for i, a in enumerate(arrays):
+        if a is not None and (i < 2 or a.shape[1] > 1):
+            arrays[i] = np.concatenate([a, np.repeat(a[:, -1:], missing, 1)], axis=1)
+    return np.pad(part.weights, ((0, 0), (0, missing))), *arrays
 
 
 def _check_same_rows(parts):
