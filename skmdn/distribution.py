@@ -234,7 +234,8 @@ class MixtureDistribution(
         frame : pandas.DataFrame of n_rows * n_components rows
             Index: row, component. Columns: weight, mean, scale; for several outputs
             mean_0, mean_1, ..., scale_0, scale_1, ..., with the names of the outputs
-            for their numbers where they have names.
+            for their numbers where they have names; for correlated ones also corr_0_1,
+            corr_0_2, ..., corr_1_2, ...
 
         Raises
         ------
@@ -266,6 +267,12 @@ class MixtureDistribution(
             for d in range(self.n_outputs):
                 column = name if outputs is None else f"{name}_{outputs[d]}"
                 columns[column] = values[..., d].ravel()
+        if self._factors is not None:
+            each = for_each_component(self._factors, means.shape)
+            within = correlations_of(each)
+            for i, j in zip(*np.triu_indices(self.n_outputs, 1), strict=True):
+                column = f"corr_{outputs[i]}_{outputs[j]}"
+                columns[column] = within[..., i, j].ravel()
         return pd.DataFrame(columns, index=index)
 
     def _with_axis_of_outputs(self):

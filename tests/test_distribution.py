@@ -425,7 +425,7 @@ def test_bad_arguments(dist, call, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda d: d.cdf(0), "cdf is for one output, this distribution has 2"),
+        (lambda d: d.sf(0), "sf is for one output, this distribution has 2"),
         (lambda d: d.hdr(), "hdr is for one output"),
         (lambda d: d.crps(0), "crps is for one output"),
         (lambda d: d.logpdf(0), r"y must have the shape \(2,\)"),

@@ -5,6 +5,7 @@ import numpy as np
 
 from skmdn._distribution.ascent import modes_by_ascent
 from skmdn._distribution.kernels import climb
+from skmdn._distribution.summits import modes_of_correlated
 
 
 def modes_in_space(dist):
@@ -18,6 +19,8 @@ def modes_in_space(dist):
     """
     if dist.family != "gaussian":
         return modes_by_ascent(dist)
+    if dist._factors is not None:
+        return modes_of_correlated(dist)
     weights, means, scales = dist._with_axis_of_outputs()
     n_components, n_outputs = means.shape[1:]
     n_paired = min(n_components, climb.N_PAIRED)

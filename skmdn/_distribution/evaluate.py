@@ -84,6 +84,8 @@ def log_terms(dist, points):
     """
     if not is_gaussian(dist):
         return general.log_terms(dist, points)
+    if dist._factors is not None:
+        return joint.log_terms(dist, points)
     weights, means, scales = parameters(dist)
     log_scales = np.log(dist.scales)
     if dist.n_outputs > 1:
@@ -100,6 +102,13 @@ def cdf(dist, values, sign=1.0):
     if not is_gaussian(dist):
         return general.cdf(dist, values, sign)
     return at_values(mixture.cdf, dist, values[:, :, None], sign)
+
+
+def standard_tail(dist, z, sign=1.0):
+    """P(Z <= z), or P(Z > z) if sign is -1, of the standard component."""
+    if is_gaussian(dist):
+        return special.ndtr(sign * z)
+    return standard_of(dist.family).tail(z, sign)
 
 
 def standard_log_tail(dist, z, sign=1.0):

@@ -93,3 +93,16 @@ def joined(factors, shapes, axis):
         return np.concatenate(factors)
     parts = zip(factors, shapes, strict=True)
     return np.concatenate([for_each_component(*part) for part in parts], axis=axis)
+
+
+def block_diagonal(factors, shapes):
+    """Factors of independent groups of outputs; None where all are None."""
+    if all(part is None for part in factors):
+        return None
+    n_outputs = sum(shape[2] for shape in shapes)
+    joint, first = np.zeros((*shapes[0][:2], n_outputs, n_outputs)), 0
+    for part, shape in zip(factors, shapes, strict=True):
+        own = slice(first, first + shape[2])
+        joint[..., own, own] = for_each_component(part, shape)
+        first += shape[2]
+    return joint

@@ -4,15 +4,25 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
 
-from skmdn._distribution.checks import check_open_unit
+from skmdn._distribution import evaluate
+from skmdn._distribution.checks import (
+    check_integer,
+    check_levels,
+    check_open_unit,
+    new_generator,
+)
 from skmdn._distribution.climb import modes_in_space
 from skmdn._distribution.extrema import (
     highest_density_regions,
     highest_modes,
     modes_on_line,
 )
-from skmdn._typing import FloatArray
+from skmdn._distribution.joint import lower_triangles
+from skmdn._distribution.quadrature import row_blocks
+from skmdn._typing import FloatArray, Seed
 
 
 class Regions:
@@ -115,6 +125,10 @@ class Regions:
         .. [1] R. J. Hyndman, "Computing and graphing highest density regions", Am.
            Stat. 50, 1996.
 
+        See Also
+        --------
+        MixtureDistribution.hdr_level : The region of several outputs, by its density.
+
         Examples
         --------
         >>> from skmdn import MixtureDistribution
@@ -125,3 +139,113 @@ class Regions:
         """
         self._check_one_output("hdr")
         return highest_density_regions(self, check_open_unit("coverage", coverage))
+
+    def hdr_level(
+        self,
+        coverage: ArrayLike = 0.9,
+        *,
+        n_samples: int = 10_000,
+        random_state: Seed = None,
+    ) -> FloatArray:
+        """Density at the edge of highest-density regions, of any number of outputs.
+
+        The region that holds the coverage are the points where `pdf` is above it.
+
+        Parameters
+        ----------
+        coverage : float or array-like, default=0.9
+            Probability of the region, in (0, 1): a number, a list (m,) for every row,
+            or a grid (n_rows, m).
+        n_samples : int, default=10_000
+            Draws of every row: the level is a quantile of the density at these [1]_,
+            with a standard error of the coverage of ``sqrt(coverage * (1 - coverage) /
+            n_samples)``. A single Gaussian component needs none.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        level : ndarray of shape (n_rows,) for a number, else (n_rows, m)
+            Per unit of y (product of the units of several outputs).
+
+        Raises
+        ------
+        ValueError
+            If `coverage` has another shape or is not in (0, 1), or `n_samples` is not
+            a positive integer.
+
+        References
+        ----------
+        .. [1] R. J. Hyndman, "Computing and graphing highest density regions", Am.
+           Stat. 50, 1996, section 3.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[[0.0, 0.0]]], [[[1.0, 1.0]]])
+        >>> level = dist.hdr_level(0.5)
+        >>> level.round(6), dist.pdf([1.0, 1.0]) >= level
+        (array([0.079577]), array([False]))
+        """
+        levels, shape = check_levels("coverage", coverage, len(self), inside=True)
+        n_samples = check_integer("n_samples", n_samples, 1)
+        if self.n_components == 1 and evaluate.is_gaussian(self):
+            means = self.means[:, 0]
+            half_square = 0.5 * special.chdtri(self.n_outputs, 1 - levels)
+            return np.exp(self.logpdf(means)[:, None] - half_square).reshape(shape)
+        rng = new_generator(random_state)
+        found = np.empty((len(self), levels.shape[1]))
+        for rows in row_blocks(len(self), n_samples * self.n_outputs):
+            part = self[rows]
+            draws = part.sample(n_samples, random_state=rng)
+            if self.n_outputs > 1:
+                draws = np.swapaxes(draws, 1, 2)
+            heights = np.sort(part.logpdf(draws), axis=1)
+            at = (1 - (levels if len(levels) == 1 else levels[rows])) * (n_samples - 1)
+            at = np.broadcast_to(np.round(at).astype(int), found[rows].shape)
+            found[rows] = np.take_along_axis(heights, at, axis=1)
+        return np.exp(found).reshape(shape)
+
+    def ellipses(self, coverage: float = 0.9, *, n_points: int = 64) -> FloatArray:
+        """Outlines of the components of two outputs, for drawing; Gaussians.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            Probability of each component that is within, in (0, 1).
+        n_points : int, default=64
+            Points of an outline, the last of which is the first.
+
+        Returns
+        -------
+        outlines : ndarray of shape (n_rows, n_components, n_points, 2)
+
+        Raises
+        ------
+        ValueError
+            If there are not two outputs, the family is another than Gaussians, or an
+            argument is not as described.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> dist = MixtureDistribution([[1.0]], [[[0.0, 1.0]]], [[[1.0, 2.0]]])
+        >>> dist.ellipses(n_points=5)[0, 0].round(2)
+        array([[ 2.15,  1.  ],
+               [ 0.  ,  5.29],
+               [-2.15,  1.  ],
+               [-0.  , -3.29],
+               [ 2.15,  1.  ]])
+        """
+        if self.n_outputs != 2 or not evaluate.is_gaussian(self):
+            raise ValueError(
+                f"ellipses is for two outputs and Gaussians, this distribution has "
+                f"{self.n_outputs} of the family {self.family!r}: choose two with "
+                "marginal([i, j])."
+            )
+        coverage = check_open_unit("coverage", coverage)
+        turn = np.linspace(0, 2 * np.pi, check_integer("n_points", n_points, 2))
+        circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        circle *= np.sqrt(-2 * np.log1p(-coverage))
+        outlines = np.einsum("nkij,qj->nkqi", lower_triangles(self), circle)
+        return self.means[:, :, None] + outlines

@@ -96,8 +96,12 @@ class Sampling:
         """
         draws = np.empty((len(self), self.n_outputs, n_draws))
         if evaluate.is_gaussian(self):
+            factors = self._factors
+            if factors is None:
+                factors = np.empty((len(self), 0, self.n_outputs, self.n_outputs))
             sampling.sample(
-                *(*evaluate.parameters(self), seed, first_row * n_draws, draws),
+                *(*evaluate.parameters(self), factors),
+                *(seed, first_row * n_draws, draws),
                 np.empty(self.n_components),
                 np.empty((1 + self.n_outputs, sampling.LANES)),
             )

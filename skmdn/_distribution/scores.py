@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from skmdn._distribution import evaluate
+from skmdn._distribution import evaluate, joint
+from skmdn._distribution.boxes import rosenblatt
 from skmdn._distribution.checks import (
     check_integer,
     check_points,
@@ -52,25 +53,47 @@ class Scores:
         return -self.logpdf(y)
 
     def pit(self, y: ArrayLike) -> FloatArray:
-        """Probability integral transform: `cdf` at the observed targets, one output.
+        """Probability integral transform: `cdf` at the observed targets.
+
+        Of several outputs Rosenblatt's transform [1]_: of every output given those
+        before it. It is exact, and depends on the order of the outputs.
 
         Parameters
         ----------
         y : array-like
-            As for `cdf`.
+            As for `logpdf`; for several outputs finite.
 
         Returns
         -------
-        pit : ndarray of shape (n_rows,), or (n_rows, m) for a grid
-            Uniform on [0, 1] over rows where the distributions are right.
+        pit : ndarray of shape (n_rows[, n_outputs]), or (n_rows, m[, n_outputs]) for \
+                a grid
+            Uniform on [0, 1] over rows where the distributions are right, those of
+            several outputs independent of each other.
 
         Raises
         ------
         ValueError
-            If there are several outputs, or `y` has another shape or is NaN.
+            If `y` has another shape, is NaN, or infinite for several outputs.
+
+        References
+        ----------
+        .. [1] M. Rosenblatt, "Remarks on a multivariate transformation", Ann. Math.
+           Statist. 23, 1952.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> corr = [[[[1.0, 0.8], [0.8, 1.0]]]]
+        >>> dist = MixtureDistribution(
+        ...     [[1.0]], [[[0.0, 0.0]]], [[[1.0, 1.0]]], correlations=corr
+        ... )
+        >>> dist.pit([1.0, 0.8]).round(4)
+        array([[0.8413, 0.5   ]])
         """
-        self._check_one_output("pit")
-        return self.cdf(y)
+        if self.n_outputs == 1:
+            return self.cdf(y)
+        points, shape = check_points("y", y, len(self), self.n_outputs, finite=True)
+        return rosenblatt(self, points).reshape(*shape, self.n_outputs)
 
     def crps(self, y: ArrayLike) -> FloatArray:
         r"""Continuous ranked probability score, one output, in closed form.
@@ -234,6 +257,8 @@ class Scores:
         """Log of w_j times the integral of f_i f_j, all components j of each row."""
         if not evaluate.is_gaussian(self):
             return log_overlaps(self, i)
+        if self._factors is not None:
+            return joint.log_overlaps(self, i)
         weights, means, scales = self._with_axis_of_outputs()
         scale = np.hypot(scales, scales[:, i : i + 1])
         with np.errstate(divide="ignore", over="ignore"):

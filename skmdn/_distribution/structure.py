@@ -4,12 +4,23 @@
 from collections.abc import Sequence
 from typing import Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from skmdn._distribution import evaluate
-from skmdn._distribution.checks import check_finite, check_integer, check_points
-from skmdn._distribution.names import find_outputs, is_one_output
+from skmdn._distribution import evaluate, joint
+from skmdn._distribution.checks import (
+    SMALLEST_SCALE,
+    check_finite,
+    check_integer,
+    check_points,
+)
+from skmdn._distribution.merging import merge_correlated
+from skmdn._distribution.names import (
+    check_output_names,
+    find_outputs,
+    is_one_output,
+)
 from skmdn._distribution.reduction import merge_components
 from skmdn._typing import FloatArray
 
@@ -92,8 +103,9 @@ class Structure:
         Returns
         -------
         conditional : MixtureDistribution
-            Over the other outputs. Components are independent within, so only the
-            weights change: to the responsibilities of the components for `value`.
+            Over the other outputs. The weights change to the responsibilities of the
+            components for `value`; of correlated components also their means, linearly
+            in `value`, and their scales and correlations, which do not depend on it.
 
         Raises
         ------
@@ -123,16 +135,95 @@ class Structure:
         points = points.reshape(-1, 1, len(known))
         at = points[..., 0] if len(known) == 1 else points
         weights = self._of_outputs(self.weights, known).responsibilities(at)[:, 0]
-        return self._of_outputs(weights, rest)
+        conditional = self._of_outputs(weights, rest)
+        if self._factors is None:
+            return conditional
+        means, scales, factors = joint.conditional(self, known, rest, points[:, 0])
+        if len(rest) == 1:
+            means, scales = means[..., 0], scales[..., 0]
+        return conditional._replace(means=means, scales=scales, factors=factors)
+
+    def linear(
+        self,
+        a: ArrayLike,
+        b: ArrayLike = 0.0,
+        *,
+        output_names: Sequence[str] | None = None,
+    ) -> Self:
+        """Distribution of linear combinations ``a @ Y + b`` of the outputs; Gaussians.
+
+        Exact: again a mixture, of as many components.
+
+        Parameters
+        ----------
+        a : array-like of shape (n_outputs,) or (n_combinations, n_outputs)
+            One combination or several, linearly independent.
+        b : float or array-like of shape (n_combinations,), default=0.0
+            What is added.
+        output_names : list of str, default=None
+            Names of the combinations.
+
+        Returns
+        -------
+        distribution : MixtureDistribution
+            Of one output for one combination, else of several correlated ones.
+
+        Raises
+        ------
+        ValueError
+            If the family is another than Gaussians, a shape does not fit, something is
+            not finite, the combinations are not independent, or the result leaves
+            float64.
+
+        See Also
+        --------
+        MixtureDistribution.affine : Each output scaled and shifted, of any family.
+
+        Examples
+        --------
+        >>> from skmdn import MixtureDistribution
+        >>> corr = [[[[1.0, 0.5], [0.5, 1.0]]]]
+        >>> dist = MixtureDistribution(
+        ...     [[1.0]], [[[1.0, 2.0]]], [[[1.0, 1.0]]], correlations=corr
+        ... )
+        >>> total = dist.linear([1, 1])
+        >>> total.mean(), total.var().round(6)
+        (array([3.]), array([3.]))
+        """
+        if not evaluate.is_gaussian(self):
+            raise ValueError(
+                "linear is for Gaussians: a linear combination of the family "
+                f"{self.family!r} is of no family; draw with sample() instead."
+            )
+        a, b = _check_combinations(a, b, self.n_outputs)
+        with np.errstate(all="ignore"):
+            means, scales, factors = joint.linear(self, a, b)
+            fits = np.isfinite(means).all() and np.isfinite(scales).all()
+            fits = fits and np.all(scales >= SMALLEST_SCALE)
+            fits = fits and np.all(np.einsum("...ii->...i", factors) > 0)
+        if not fits:
+            raise ValueError(
+                f"a @ Y + b must be finite, with positive definite covariances, in "
+                f"float64; it is not for a={a.tolist()}."
+            )
+        if len(a) == 1:
+            means, scales, factors = means[..., 0], scales[..., 0], None
+        return self._replace(
+            means=means,
+            scales=scales,
+            factors=factors,
+            output_names=check_output_names(output_names, len(a)),
+        )
 
     def reduce(self, k: int) -> Self:
         """Fewer components, by merging greedily those that are most alike.
 
         The pair whose merging changes the distribution least, by an upper bound of the
         Kullback-Leibler divergence, is replaced by the Gaussian of the same mean and
-        variances, until k are left [1]_. Mean and variance of every output stay exactly
-        as they were. Components of another family are compared as if they were
-        Gaussians of their means and variances, and replaced by one of their own family.
+        variances, of correlated outputs covariances, until k are left [1]_. Mean and
+        variance of every output stay exactly as they were, and where components have
+        correlations so does `cov`. Components of another family are compared as if they
+        were Gaussians of their means and variances, and replaced by one of their own.
 
         This makes the distribution small, not the model that predicted it, which takes
         as long and as much memory as before: a small model is an `MDNRegressor`, or an
@@ -168,10 +259,16 @@ class Structure:
         k = check_integer("k", k, 1)
         if k >= self.n_components:
             return self
-        weights, means, scales = merge_components(self, k)
+        factors = None
+        if self._factors is not None:
+            weights, means, scales, factors = merge_correlated(self, k)
+        else:
+            weights, means, scales = merge_components(self, k)
         if self.n_outputs == 1:
             means, scales = means[..., 0], scales[..., 0]
-        return self._replace(weights=weights, means=means, scales=scales)
+        return self._replace(
+            weights=weights, means=means, scales=scales, factors=factors
+        )
 
     def _of_outputs(self, weights, outputs):
         """Mixture over some outputs with other weights."""
@@ -184,5 +281,35 @@ class Structure:
         names = self.output_names
         names = None if names is None else [names[d] for d in outputs]
         return self._replace(
-            weights=weights, means=means, scales=scales, output_names=names
+            weights=weights,
+            means=means,
+            scales=scales,
+            factors=joint.marginal(self, outputs),
+            output_names=names,
         )
+
+
+def _check_combinations(a, b, n_outputs):
+    """Validate a (m, D) of full rank, and b, a number or (m,)."""
+    a, b = check_finite("a", a), check_finite("b", b)
+    if a.ndim not in (1, 2) or a.shape[-1] != n_outputs or not a.size:
+        raise ValueError(
+            f"a must have the shape ({n_outputs},) or (n_combinations, {n_outputs}); "
+            f"got {a.shape}."
+        )
+    a = np.atleast_2d(a)
+    if b.shape not in ((), (len(a),)):
+        raise ValueError(
+            f"b must be a number or have the shape ({len(a)},), one for each "
+            f"combination; got {b.shape}."
+        )
+    # Outputs and combinations may have units of any magnitude.
+    unit = np.abs(a).max(axis=0)
+    scaled = a / np.where(unit > 0, unit, 1.0)
+    size = np.abs(scaled).max(axis=1, keepdims=True)
+    if not size.all() or np.linalg.matrix_rank(scaled / size) < len(a):
+        raise ValueError(
+            "a must have linearly independent rows, one for each combination; got "
+            f"{a.tolist()}."
+        )
+    return a, b

@@ -24,6 +24,7 @@ from skmdn._distribution.quadrature import (
     row_blocks,
 )
 from skmdn._distribution.standard import standard_of
+from skmdn._distribution.triangular import log_determinant
 from skmdn._typing import FloatArray, Seed
 
 _MAX_GRID = 100_000
@@ -177,9 +178,14 @@ class Summaries:
         array([[[1. , 0.5],
                 [0.5, 1. ]]])
         """
-        deviation, _ = self._standardised(2)
-        deviation = deviation.reshape(*self.weights.shape, self.n_outputs)
+        shape = (*self.weights.shape, self.n_outputs)
+        deviation, std = self._standardised(2)
+        deviation = deviation.reshape(shape)
         corr = np.einsum("nki,nkj->nij", deviation, deviation)
+        if self._factors is not None:
+            within = np.broadcast_to(self.correlations, (*shape, shape[2]))
+            std = np.broadcast_to(std, shape)
+            corr += np.einsum("nki,nkj,nkij->nij", std, std, within)
         diagonal = np.arange(self.n_outputs)
         corr[:, diagonal, diagonal] = 1.0
         return np.clip(corr, -1.0, 1.0)
@@ -372,6 +378,8 @@ class Summaries:
         weights, _, scales = self._with_axis_of_outputs()
         standard = self.n_outputs * self._standard_entropy()
         own = np.sum(np.log(scales), axis=2) + standard
+        if self._factors is not None:
+            own = own + log_determinant(self._factors)
         upper = np.sum(weights * own - special.xlogy(weights, weights), axis=1)
         lower = np.zeros(len(self))
         for i in range(self.n_components):
@@ -436,7 +444,10 @@ class Summaries:
         expectation = np.empty(len(self))
         for rows in row_blocks(len(self), self.n_components * nodes.size):
             means, scales = self.means[rows], self.scales[rows]
-            points = means[:, :, None] + scales[:, :, None] * nodes
+            z = nodes
+            if self._factors is not None:
+                z = np.einsum("nkij,qj->nkqi", self._factors[rows], nodes)
+            points = means[:, :, None] + scales[:, :, None] * z
             values = np.asarray(func(points), dtype=np.float64)
             expected = (*means.shape[:2], len(node_weights))
             if values.shape != expected:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import SMALLEST_SCALE, check_finite, check_weights
-from skmdn._distribution.factors import joined
+from skmdn._distribution.factors import block_diagonal, joined
 from skmdn._distribution.names import check_output_names
 
 # Components that `independent` makes of a row, at most: more are hardly meant.
@@ -148,12 +148,15 @@ class Verbs:
                 "components together: reduce(k) the parts first."
             )
         choices = np.indices(counts).reshape(len(parts), -1)
-        weights, means, scales = 1.0, [], []
+        weights, means, scales, factors = 1.0, [], [], []
         for part, choice in zip(parts, choices, strict=True):
             w, m, s = part._with_axis_of_outputs()
             weights = weights * w[:, choice]
             means.append(m[:, choice])
             scales.append(s[:, choice])
+            own = part._factors
+            is_shared = own is None or own.shape[1] == 1
+            factors.append(own if is_shared else own[:, choice])
         joint = np.concatenate(means, axis=2), np.concatenate(scales, axis=2)
         if joint[0].shape[2] == 1:
             joint = joint[0][..., 0], joint[1][..., 0]
@@ -161,7 +164,11 @@ class Verbs:
         names = None if None in names else [name for part in names for name in part]
         names = check_output_names(names, sum(part.n_outputs for part in parts))
         return parts[0]._replace(
-            weights=weights, means=joint[0], scales=joint[1], output_names=names
+            weights=weights,
+            means=joint[0],
+            scales=joint[1],
+            factors=block_diagonal(factors, [m.shape for m in means]),
+            output_names=names,
         )
 
     def affine(self, scale: ArrayLike, shift: ArrayLike = 0.0) -> Self:
@@ -216,7 +223,11 @@ class Verbs:
                 f"scale must leave the scales at least {SMALLEST_SCALE:.3g}; got "
                 f"{scale!r}."
             )
-        return self._replace(means=means, scales=scales)
+        sign = np.where(pair[0] < 0, -1.0, 1.0) * np.ones(self.n_outputs)
+        factors = self._factors
+        if factors is not None:
+            factors = factors * sign[:, None] * sign
+        return self._replace(means=means, scales=scales, factors=factors)
 
     def reweight(self, weights: ArrayLike) -> Self:
         """Same components with other weights.

@@ -114,13 +114,24 @@ def fill_uniform(seed, first, out):
         out[i] = uniform(seed, np.uint64(first + i))
 
 
+@helper
+def _correlated(factors, numbers, lane, d):
+    """Entry d of F z; factors (D, D), z below the first row of numbers."""
+    total = 0.0
+    for j in range(d + 1):
+        total += factors[d, j] * numbers[1 + j, lane]
+    return total
+
+
 @compiled
-def sample(weights, means, scales, seed, before, out, cumulated, numbers):
+def sample(weights, means, scales, factors, seed, before, out, cumulated, numbers):
     """Fill out (n, D, m) with m draws of every row; `before` others were drawn.
 
+    factors (n, K or 1, D, D), or with a second axis of 0 for independent outputs.
     cumulated (K,) and numbers (1 + D, LANES) are scratch.
     """
     wide_vectors()
+    n_factors = factors.shape[1]
     n_outputs, n_draws = out.shape[1], out.shape[2]
     step = 0 if scales.shape[1] < means.shape[1] else 1
     n_scales = scales.shape[1] // weights.shape[1]
@@ -136,10 +147,11 @@ def sample(weights, means, scales, seed, before, out, cumulated, numbers):
                     _cumulate(weights, row, cumulated)
                 k = _search(cumulated, numbers[0, lane])
             for d in range(n_outputs):
-                scale = scales[row, k * n_scales + step * d]
-                out[row, d, draw] = (
-                    means[row, k * n_outputs + d] + scale * numbers[1 + d, lane]
-                )
+                scale, z = scales[row, k * n_scales + step * d], numbers[1 + d, lane]
+                if n_factors > 0:
+                    own = factors[row, k if n_factors > 1 else 0]
+                    z = _correlated(own, numbers, lane, d)
+                out[row, d, draw] = means[row, k * n_outputs + d] + scale * z
             draw += 1
             if draw == n_draws:
                 row, draw = row + 1, 0
