@@ -24,10 +24,10 @@ def logpdf(dist, points):
     out = np.empty((n, points.shape[1]))
     rows = joint.scratch_rows(n_components, n_outputs)
     joint.logpdf(
-        log_peaks(dist),
+        dist.weights,
         dist.means.reshape(n, n_components * n_outputs),
         dist.scales.reshape(n, n_components * dist.scales.shape[2]),
-        _packed(dist._factors),
+        dist._factors.reshape(n, dist._factors.shape[1] * n_outputs**2),
         *(points, out.reshape(-1), np.empty((rows, joint.LANES))),
     )
     return out
@@ -40,14 +40,6 @@ def log_peaks(dist):
     log_scales = log_scales + log_determinant(dist._factors)
     with np.errstate(divide="ignore"):
         return np.log(dist.weights) - log_scales - dist.n_outputs * _HALF_LOG_2PI
-
-
-def _packed(factors):
-    """Lower triangles, row by row, with 1 / F on the diagonal: (n, K * T) or (n, T)."""
-    rows, columns = np.tril_indices(factors.shape[-1])
-    lower = factors[..., rows, columns]
-    lower[..., rows == columns] = 1 / lower[..., rows == columns]
-    return lower.reshape(len(factors), lower.shape[1] * lower.shape[2])
 
 
 def lower_triangles(dist):

@@ -143,18 +143,19 @@ def _solved(matrices, vectors):
 def _distinct(ends, places, heights, masses, is_peak, precision):
     """Ends of climbs that are one, highest first: places, densities and masses."""
     kept, mass = [], []
-    for i in np.argsort(-heights, kind="stable"):
-        near = [
-            m
-            for m, j in enumerate(kept)
-            if (ends[i] - ends[j]) @ precision[j] @ (ends[i] - ends[j]) < _SAME**2
-        ]
-        if near:
-            mass[near[0]] += masses[i]
-        elif is_peak[i] or not kept:
-            kept.append(i)
-            mass.append(masses[i])
+    order = np.argsort(-heights, kind="stable")
+    while len(order):
+        top = order[0]
+        if is_peak[top] or not kept:
+            apart = ends[order] - ends[top]
+            square = np.sum(_times(precision[top], apart) * apart, axis=1)
+            same = square < _SAME**2
+            same[0] = True  # whatever its precision is
+            kept.append(top)
+            mass.append(masses[order[same]].sum())
+            order = order[~same]
         else:  # A saddle, climbed to exactly.
-            mass[0] += masses[i]
+            mass[0] += masses[top]
+            order = order[1:]
     with np.errstate(over="ignore", under="ignore"):
         return places[kept], np.exp(heights[kept]), np.array(mass)
