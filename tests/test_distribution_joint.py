@@ -378,3 +378,48 @@ def test_components_without_weight_have_no_influence():
         )
         np.testing.assert_allclose(idle.linear([1, 2]).std(), rest.linear([1, 2]).std())
         np.testing.assert_allclose(idle.reduce(1).cov(), rest.reduce(1).cov())
+
+
+def test_spherical_scales_are_the_same_for_all_outputs():
+    dist = correlated(40, 3)
+    scales = dist.scales[..., :1]
+    ball, full = (
+        dist._replace(scales=part) for part in (scales, np.repeat(scales, 3, axis=2))
+    )
+    y = [0.5, -1.0, 0.0]
+    for method in ("logpdf", "pit", "energy_score", "cde_loss", "responsibilities"):
+        found, expected = (getattr(part, method)(y) for part in (ball, full))
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+    for method in ("cov", "covariances", "mode", "entropy_bounds"):
+        found, expected = (getattr(part, method) for part in (ball, full))
+        if callable(found):
+            found, expected = found(), expected()
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+    made = [
+        [
+            part.condition(1, 0.5),
+            part.linear(np.eye(3)),
+            part.reduce(1),
+            part.affine(2.0),
+            part.marginal([2, 0]),
+        ]
+        for part in (ball, full)
+    ]
+    for found, expected in zip(*made, strict=True):
+        np.testing.assert_allclose(found.covariances, expected.covariances, rtol=1e-12)
+    np.testing.assert_array_equal(ball.sample(5, 0), full.sample(5, 0))
+    assert ball.to_frame().equals(full.to_frame())
+
+
+def test_no_rows():
+    none, y = correlated(41, 3)[:0], [0.0, 0.0, 0.0]
+    for method in ("logpdf", "cdf", "energy_score", "cde_loss", "hdr_level"):
+        argument = 0.5 if method == "hdr_level" else y
+        assert getattr(none, method)(argument).shape == (0,)
+    assert none.pit(y).shape == (0, 3)
+    assert none.responsibilities(y).shape == (0, 3)
+    assert none.modes() == []
+    for part in (none.reduce(1), none.condition(0, 1.0), none.linear([1, 2, 3])):
+        assert len(part) == 0
+    assert none.cov().shape == none.corr().shape == (0, 3, 3)
+    assert none.sample(2).shape == (0, 3, 2)

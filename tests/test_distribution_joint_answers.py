@@ -133,6 +133,36 @@ def test_far_away_responsibilities_of_a_shared_covariance(y):
     )
 
 
+def test_far_away_along_the_ridge_of_a_narrow_component():
+    # From it the other mean is 1e28 scales away, y only 1e4.
+    dist = MixtureDistribution._of(
+        np.array([[0.5, 0.5]]),
+        np.array([[[1 / 3, 1 / 7], [1.0, 3.0]]]),
+        np.array([[[1.0, 1.0], [1e-3, 1e-3]]]),
+        factors=np.array([[np.eye(2), [[1, 0], [1, 1e-25]]]]),
+    )
+    for along in range(-40, 40, 9):
+        y = [1.0 + along, 3.0 + along]
+        np.testing.assert_array_equal(dist.responsibilities(y), [[1, 0]])
+
+
+def test_bounds_and_overlaps_of_near_singular_components():
+    tiny = 1e-13
+    factors = np.tile([[1, 0, 0], [1, tiny, 0], [1, 1e-4, 1e-9]], (1, 2, 1, 1))
+    single = MixtureDistribution._of(
+        *(np.ones((1, 1)), np.zeros((1, 1, 3)), np.ones((1, 1, 3))),
+        factors=factors[:, :1],
+    )
+    pair = MixtureDistribution.mix([single, single], [0.5, 0.5])
+    log_det = np.log(tiny) + np.log(1e-9)
+    exact = 1.5 * np.log(2 * np.pi * np.e) + log_det
+    for dist, more in ((single, 0.0), (pair, np.log(2))):
+        lower, upper = dist.entropy_bounds()
+        np.testing.assert_allclose(upper, exact + more, rtol=1e-13)
+        squared = -1.5 * np.log(4 * np.pi) - log_det
+        np.testing.assert_allclose(lower, -squared, rtol=1e-13)
+
+
 def test_far_away_weights_of_equal_components_stay():
     dist = of_correlation(0.9, ((0, 0), (0, 0)), ((1, 1), (1, 1)), (0.8, 0.2))
     for far in (1e3, 1e9, 1e140):
@@ -288,6 +318,16 @@ def test_modes_of_near_singular_and_extreme_components():
             locations, _, masses = wide.modes(return_mass=True)
             assert np.all(np.isfinite(locations[0]))
             assert masses[0].sum() == pytest.approx(1)
+
+
+def test_mode_of_a_component_of_which_only_the_mean_is_a_number():
+    n, rng = 20, np.random.RandomState(0)
+    factors = np.array([np.eye(2), [[1, 0], [1, 1e-20]]])
+    dist = MixtureDistribution._of(
+        *(np.tile([0.9, 0.1], (n, 1)), rng.normal(size=(n, 2, 2))),
+        *(rng.uniform(0.3, 0.8, size=(n, 2, 2)), np.tile(factors, (n, 1, 1, 1))),
+    )
+    assert np.all(dist.logpdf(dist.mode()) >= dist.logpdf(dist.means[:, 1]))
 
 
 def test_level_of_a_region():

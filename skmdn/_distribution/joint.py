@@ -74,9 +74,9 @@ def log_terms(dist, points):
 def _excess(dist, y):
     """Squared distances (n, K) in scales from y (n, D), less that of the nearest.
 
-    As products (z - z') (z + z'), see `kernels.nearest`. With P = F^-1 / scales,
-    z - z' = P (mean' - mean) + (P - P') (y - mean'): where components have the same
-    covariance, which is where it matters, the second part is exactly 0.
+    As products (z - z') (z + z'), see `kernels.nearest`. With P = F^-1 / scales, where
+    P (y - mean') = P' (y - mean') the difference is P (mean' - mean), all digits of it:
+    components of the same covariance, which otherwise would be lost to rounding.
     """
     y, rows = y[:, None], np.arange(len(dist))
     scales, means, shape = dist.scales, dist.means, (*dist.means.shape, y.shape[2])
@@ -87,11 +87,13 @@ def _excess(dist, y):
     z = whitened(factors, high / scales)
     idle = np.where(dist.weights > 0, 0.0, np.inf)
     nearest = np.argmin(row_norms(z)[0] + idle, axis=1)
-    there = [a[rows, nearest][:, None] for a in (high, scales, factors, z)]
     rest = whitened(factors, low / scales)
-    apart = whitened(factors, (means[rows, nearest][:, None] - means) / scales)
-    apart += whitened(factors, there[0] / scales) - there[3]
-    between = (z + there[3]) + (rest + rest[rows, nearest][:, None])
+    there, mean, other, other_rest = (
+        a[rows, nearest][:, None] for a in (high, means, z, rest)
+    )
+    alike = whitened(factors, there / scales) == other
+    apart = np.where(alike, whitened(factors, (mean - means) / scales), z - other)
+    between = (z + other) + (rest + other_rest)
     return np.sum(apart * between, axis=2)
 
 

@@ -31,6 +31,12 @@ def modes_of_correlated(dist):
         ends, is_peak, precision = land.climb(land.starts(n_paired))
         places = land.origin[:, None] + ends * land.unit[:, None]
         heights = part.logpdf(places)
+        # Of near-singular components only the mean may be a float64 number.
+        means, at_means = part.means, part.logpdf(part.means)
+        own = slice(0, dist.n_components)
+        lower = heights[:, own] < at_means
+        places[:, own][lower] = means[lower]
+        heights[:, own] = np.maximum(heights[:, own], at_means)
         masses = np.zeros(heights.shape)
         masses[:, : dist.n_components] = part.weights
         each = zip(ends, places, heights, masses, is_peak, precision, strict=True)

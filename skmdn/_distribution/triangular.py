@@ -31,13 +31,7 @@ def reordered(factors, order):
         current.insert(place, current.pop(found))
         for i in range(found - 1, place - 1, -1):
             factors[..., [i, i + 1], :] = factors[..., [i + 1, i], :]
-            both = factors[..., i : i + 1, i : i + 2]
-            length = np.hypot(both[..., 0], both[..., 1])
-            c, s = both[..., 0] / length, both[..., 1] / length
-            x, y = factors[..., i:, i].copy(), factors[..., i:, i + 1].copy()
-            factors[..., i:, i] = x * c + y * s
-            factors[..., i:, i + 1] = x * s - y * c
-            factors[..., i, i + 1] = 0.0
+            _reflect(factors[..., i:, :], i, i + 1)
     return factors
 
 
@@ -52,11 +46,34 @@ def row_norms(rows):
 
 
 def triangularised(rows):
-    """Scales and factors of the covariances G G' of rows G (..., m, q), q >= m."""
+    """Scales and factors of the covariances G G' of rows G (..., m, q), q >= m.
+
+    By reflections of two columns at a time: what is the same in both, up to a factor,
+    leaves exactly nothing, so that two near-singular covariances have a sum of which
+    all digits are right. G. H. Golub and C. F. Van Loan, Matrix Computations, 2013,
+    section 5.1.8.
+    """
     scales, rows = row_norms(rows)
-    lower = np.swapaxes(np.linalg.qr(np.swapaxes(rows, -1, -2), mode="r"), -1, -2)
+    n_rows, n_columns = rows.shape[-2:]
+    for i in range(n_rows):
+        for j in range(i + 1, n_columns):
+            if rows[..., i, j].any():
+                _reflect(rows[..., i:, :], i, j)
+    lower = np.tril(rows[..., :n_rows])
     sign = np.where(np.einsum("...ii->...i", lower) < 0, -1.0, 1.0)
-    return scales, np.tril(lower) * sign[..., None, :]
+    return scales, lower * sign[..., None, :]
+
+
+def _reflect(rows, i, j):
+    """Make column j of the first row 0: reflect columns i and j, in place."""
+    x, y = rows[..., i].copy(), rows[..., j].copy()
+    length = np.hypot(x[..., :1], y[..., :1])
+    length[length == 0] = 1.0
+    c, s = x[..., :1] / length, y[..., :1] / length
+    c = np.where((c == 0) & (s == 0), 1.0, c)
+    rows[..., i] = x * c + y * s
+    rows[..., j] = x * s - y * c
+    rows[..., 0, j] = 0.0
 
 
 def log_determinant(factors):
