@@ -78,6 +78,31 @@ def head_outputs(x, layers, name):
     return W @ h + b
 
 
+def chain_logpdf(head, y, n_components, n_shapes, min_scale):
+    """Log-density of one row from its head outputs: logits, means, log-scales, slopes.
+
+    Components, whose outputs are regressed on those before, by covariance matrices.
+    """
+    K, D, C = n_components, len(y), n_shapes
+    T = D * (D - 1) // 2
+    sizes = np.cumsum([K, K * D, C * D, C * T])
+    logits, means, log_scales, slopes, rest = np.split(head, sizes)
+    assert not rest.size
+    terms = []
+    for k in range(K):
+        c = k if C == K else 0
+        residuals = np.eye(D)
+        residuals[np.tril_indices(D, -1)] = -slopes[c * T : (c + 1) * T]
+        variances = np.exp(2 * log_scales[c * D : (c + 1) * D]) + min_scale**2
+        back = np.linalg.inv(residuals)
+        covariance = back @ np.diag(variances) @ back.T
+        e = y - means[k * D : (k + 1) * D]
+        square = e @ np.linalg.solve(covariance, e)
+        log_det = np.linalg.slogdet(2 * np.pi * covariance)[1]
+        terms.append(logits[k] - logsumexp(logits) - 0.5 * (square + log_det))
+    return logsumexp(terms)
+
+
 def mixture_logpdf(head, y, n_components, n_scales, min_scale, family="gaussian"):
     """Log-density of one row from its head outputs: logits, means, log-scales."""
     K, D = n_components, len(y)

@@ -326,7 +326,7 @@ WRONG = {
     "hidden_layer_sizes": [0, -1, (3, 0), (3, 2.5), ("a",), "wide", None, ((3, 4),)],
     "activation": ["swish", None, 1],
     "family": ["cauchy", None],
-    "covariance_type": ["full", None],
+    "covariance_type": ["banded", None],
     "n_estimators": [0, 2.0],
     "n_bins": [-1, 2.5, "auto"],
     "alpha": [-0.1, np.nan, np.inf, "auto"],

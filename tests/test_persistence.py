@@ -78,7 +78,7 @@ TAMPERINGS = {
     "another number of inputs": lambda s: s["architecture"].update(n_inputs=3),
     "unknown activation": lambda s: s["architecture"].update(activation="sine"),
     "activation that is no string": lambda s: s["architecture"].update(activation=[]),
-    "unknown covariance": lambda s: s["architecture"].update(covariance_type="full"),
+    "unknown covariance": lambda s: s["architecture"].update(covariance_type="band"),
     "an architecture with more": lambda s: s["architecture"].update(depth=3),
     "an architecture with less": lambda s: s["architecture"].pop("n_outputs"),
     "params cut": lambda s: _change(s, "params", lambda a: a[:-16].copy()),

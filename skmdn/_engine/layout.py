@@ -41,7 +41,9 @@ class Layout(NamedTuple):
     own_size: int  # a member's part of it
     n_components: int
     n_outputs: int
-    n_scales: int  # scales per component: n_outputs (diag) or 1 (spherical)
+    n_scales: int  # see `skmdn._families.head.Head`, like the following
+    n_shapes: int
+    n_slopes: int
 
     @property
     def n_params(self):
@@ -90,4 +92,6 @@ def make_layout(n_features, n_inputs, hidden_layer_sizes, head, n_members):
         n_components=head.n_components,
         n_outputs=head.n_outputs,
         n_scales=head.n_scales,
+        n_shapes=head.n_shapes,
+        n_slopes=head.n_slopes,
     )

@@ -46,6 +46,8 @@ _SHARED = (
     *("alpha", "input_noise", "learning_rate_init", "batch_size", "max_iter"),
     *("n_iter_no_change", "min_scale", "device"),
 )
+# What the components of a mixture have in common.
+_KIND = ("family", "covariance_type")
 
 # A line with Gaussian noise, trained by the same engine: the safe side of every table.
 _LINEAR = {
@@ -312,9 +314,9 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
             raise ValueError(f"cv must give at least one split, got cv={self.cv!r}.")
         seeds = rng.randint(2**31 - 1, size=(N_SINGLES, len(splits)))
         candidates = self._candidates()
-        # A line for each family: mixtures are of one.
-        families = list({c.get("family", self.family): None for c in candidates})
-        lines = [_LINEAR | {"family": family} for family in families]
+        # A line for each kind of components: mixtures are of one.
+        kinds = list({self._kind(candidate): None for candidate in candidates})
+        lines = [_LINEAR | dict(zip(_KIND, kind, strict=True)) for kind in kinds]
         variants = [
             self._variants(candidate, len(rows)) for candidate in [*candidates, *lines]
         ]
@@ -326,7 +328,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         with FitsWatch(self, table, n_fits, len(candidates), network) as watch:
             folds = cross_fit(variants, splits, seeds, engine, watch)
             folds, lines = folds[: len(candidates)], folds[len(candidates) :]
-            experts = dict(zip(families, lines, strict=True))
+            experts = dict(zip(kinds, lines, strict=True))
             scores = [[self._judge(fold, table, merged) for fold in r] for r in folds]
             fitted = self._fitted(
                 table, rows, merged, candidates, folds, np.array(scores), experts
@@ -350,6 +352,10 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         if not candidates:
             raise ValueError("n_components and param_grid must name a candidate.")
         return candidates
+
+    def _kind(self, candidate):
+        """What the components of a candidate are."""
+        return tuple(candidate.get(name, getattr(self, name)) for name in _KIND)
 
     def _variants(self, candidate, n):
         """Networks of a candidate that `n` rows choose from; the last is the usual."""
@@ -402,8 +408,7 @@ class MDNRegressorCV(CallbackSupportMixin, DistributionRegressor):
         chosen = folds[best]
         held_out = [fold.held_out for fold in chosen]
         stacks = [fold.stack for fold in chosen]
-        family = candidates[best].get("family", self.family)
-        lines = [fold.best.model for fold in experts[family]]
+        lines = [fold.best.model for fold in experts[self._kind(candidates[best])]]
         pool = Pool(stacks, lines)
         if self.calibrate:
             pool = pool.calibrated(held_out).stacked(held_out)

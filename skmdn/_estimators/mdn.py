@@ -65,9 +65,11 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     family : {"gaussian", "laplace", "logistic"}, default="gaussian"
         Shape of the components. Laplace components have a peak and heavier tails,
         logistic ones are between the two.
-    covariance_type : {"diag", "spherical"}, default="diag"
-        For several outputs: each component has one scale per output ("diag"), or
-        one relative to the scales of all outputs ("spherical").
+    covariance_type : {"diag", "spherical", "full", "tied"}, default="diag"
+        For several outputs: each component has one scale per output ("diag"), one
+        relative to the scales of all outputs ("spherical"), or its own covariance
+        matrix ("full") [4]_; or all components of a row share one ("tied"). The latter
+        two are for Gaussians.
     n_estimators : int, default=1
         Members of an ensemble that shares the hidden weights [2]_; the density is their
         equal mixture, of ``n_estimators * n_components`` components.
@@ -101,7 +103,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         a quarter of `max_iter`. None: never.
     min_scale : "auto" or float, default="auto"
         Lower bound of the scales of components, at most 1e6, in units of the scale of
-        the targets.
+        the targets. Of correlated outputs it bounds the scale of each given the ones
+        before.
         "auto": 0.001, or 0.05 of the spacing of target values that repeat.
     warm_start : bool, default=False
         Whether `fit` starts from the parameters of the previous one. Scaling and
@@ -161,6 +164,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
     .. [2] Y. Gorishniy, A. Kotelnikov and A. Babenko (2025), TabM, ICLR.
     .. [3] Y. Gorishniy, I. Rubachev and A. Babenko (2022), On Embeddings for Numerical
        Features in Tabular Deep Learning, NeurIPS.
+    .. [4] P. M. Williams (1996), Using Neural Networks to Model Conditional
+       Multivariate Densities, Neural Computation 8.
 
     Examples
     --------
@@ -225,7 +230,7 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         hidden_layer_sizes: int | Sequence[int] | Literal["auto"] = "auto",
         activation: Literal["identity", "tanh", "relu", "silu", "gelu"] = "silu",
         family: str = "gaussian",
-        covariance_type: Literal["diag", "spherical"] = "diag",
+        covariance_type: Literal["diag", "spherical", "full", "tied"] = "diag",
         n_estimators: int = 1,
         n_bins: int = 8,
         alpha: float = 0.1,

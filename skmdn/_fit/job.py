@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from skmdn._distribution.checks import new_generator
 from skmdn._engine.job import Data, Job, Options
+from skmdn._families.head import check_covariance_type
 from skmdn._fit import auto as _auto
 from skmdn._fit.holdout import count_units, divide, hold_out_part
 from skmdn._fit.inputs import InputEncoding
@@ -112,6 +113,7 @@ def start_model(estimator, prepared, rng, previous=None, progress=None):
 
     Its scales are then those that training ended with, not widened afterwards.
     """
+    check_covariance_type(estimator.covariance_type, estimator.family)
     n, n_outputs = prepared.rows.Y.shape
     sizes = estimator.hidden_layer_sizes
     if isinstance(sizes, str):

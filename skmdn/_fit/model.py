@@ -9,6 +9,7 @@ from skmdn._engine.cpu.predict import raw_outputs
 from skmdn._engine.job import Data, Part, State
 from skmdn._engine.network import aligned_copy
 from skmdn._fit import auto as _auto
+from skmdn._fit.chains import scales_and_factors
 from skmdn._fit.inputs import InputEncoding
 from skmdn._fit.state import (
     FORMAT,
@@ -37,7 +38,8 @@ class Model(NamedTuple):
     encoding : InputEncoding
     scaling : TargetScaling
     min_scale : ndarray of shape (n_scales,)
-        Lower bound of the component scales, in units of the scaled targets.
+        Lower bound of the component scales, in units of the scaled targets; of
+        correlated outputs, of every output given the ones before.
     """
 
     params: np.ndarray
@@ -89,9 +91,13 @@ class Model(NamedTuple):
 
     @property
     def size(self):
-        """Components of a row's mixture, counted once for each output."""
-        sizes = self.architecture
-        return sizes["n_estimators"] * sizes["n_components"] * sizes["n_outputs"]
+        """Components of a row's mixture, counted once for each output.
+
+        Once for each pair of them where they are correlated.
+        """
+        head = self.network.head
+        n_numbers = head.n_outputs ** (2 if head.n_slopes else 1)
+        return self.architecture["n_estimators"] * head.n_components * n_numbers
 
     def scaled(self, rows):
         """Rows as the network is trained on them."""
@@ -104,12 +110,15 @@ class Model(NamedTuple):
         network = self.network
         Xs = self.encoding.scale_inputs(X)
         raw = raw_outputs(network, self.params, self.encoding, Xs, n_jobs)
-        weights, means, scales = network.head.unpack(raw, self.min_scale)
-        means, scales = self.scaling.inverse_components(means, scales)
+        weights, means, scales, slopes = network.head.unpack(raw, self.min_scale)
+        factors = None
+        if slopes is not None:
+            scales, factors = scales_and_factors(scales, slopes)
+        means, scales, factors = self.scaling.inverse_components(means, scales, factors)
         if means.shape[-1] == 1:
             means, scales = means[..., 0], scales[..., 0]
         family = self.architecture["family"]
-        return MixtureDistribution._of(weights, means, scales, family=family)
+        return MixtureDistribution._of(weights, means, scales, factors, family=family)
 
     def parts(self):
         """Networks that the distribution is made of, for a device."""

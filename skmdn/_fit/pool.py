@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from skmdn._engine.job import Part
+from skmdn._fit.chains import heated
 from skmdn._fit.model import Model, read_state
 from skmdn._fit.stack import Stack, stacking_weights
 from skmdn._fit.state import check_list, check_number
@@ -131,8 +132,12 @@ class Pool(NamedTuple):
         min_scale = self.folds[fold].min_scale
         if network.n_outputs == 1:
             min_scale = min_scale[0]
-        scales = np.maximum(network.scales * self.temperature, min_scale)
-        return network._replace(scales=scales)
+        if network._factors is None:
+            scales = np.maximum(network.scales * self.temperature, min_scale)
+            return network._replace(scales=scales)
+        parts = network.scales, network._factors
+        scales, factors = heated(*parts, self.temperature, min_scale)
+        return network._replace(scales=scales, factors=factors)
 
     def calibrated(self, held_out):
         """Choose temperature and sharpness by the likelihood of held-out rows.

@@ -39,7 +39,10 @@ class Stack(NamedTuple):
 
     @property
     def min_scale(self):
-        """Lower bound of the components' scales, (n_outputs,), in units of `y`."""
+        """Lower bound of the components' scales, (n_outputs,), in units of `y`.
+
+        Of correlated outputs, of every output given the ones before.
+        """
         return self.models[0].min_scale * self.unit
 
     @property
@@ -96,11 +99,12 @@ class Stack(NamedTuple):
             return a.reshape(len(a) * self.n_members, -1, *a.shape[2:])
 
         weights = split(distribution.weights)
-        shares = weights.sum(axis=1)
+        shares, factors = weights.sum(axis=1), distribution._factors
         members = distribution._replace(
             weights=weights / shares[:, None],
             means=split(distribution.means),
             scales=split(distribution.scales),
+            factors=None if factors is None else split(factors),
         )
         return members, shares
 

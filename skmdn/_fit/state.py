@@ -13,7 +13,7 @@ import numpy as np
 from skmdn._engine.activations import ACTIVATIONS
 from skmdn._engine.network import Network
 from skmdn._families import FAMILIES
-from skmdn._families.head import COVARIANCE_TYPES, Head
+from skmdn._families.head import COVARIANCE_TYPES, Head, check_covariance_type
 from skmdn._fit.inputs import InputEncoding
 from skmdn._fit.targets import TargetScaling
 
@@ -113,6 +113,10 @@ def check_architecture(architecture, where):
             refuse(
                 f"{where}[{name!r}]", f"must be one of {list(choices)}, got {value!r}"
             )
+    try:
+        check_covariance_type(architecture["covariance_type"], architecture["family"])
+    except ValueError as error:
+        refuse(where, f"has parts that do not go together: {error}")
     layers = architecture[_LAYERS]
     if not isinstance(layers, tuple):
         refuse(f"{where}[{_LAYERS!r}]", f"must be a tuple, got {layers!r}")

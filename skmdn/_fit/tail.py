@@ -6,7 +6,8 @@ that falls like :math:`\exp(-z^2 / 2)`: one such row outweighs thousands of othe
 little weight goes to a few Gaussians around the predicted mean, whose scales are powers
 of 8 in units of the predicted standard deviation of that row. Their weights fall by
 :math:`8^{-4}` each, so that the density falls like :math:`z^{-5}`, and every term adds
-as much to the fourth moment as the one before and less to the lower ones.
+as much to the fourth moment as the one before and less to the lower ones. Around
+correlated components, those of the tail have the correlations of the whole mixture.
 
 Measured by ``benchmarks/bench_tail.py``: standard deviations grow by 0.03 %, the excess
 kurtosis by 0.06, and rows where all is well lose 0.0002 nats. With heavier tails those
@@ -14,6 +15,8 @@ that are far cost a few nats less, but the kurtosis says nothing of the predicti
 """
 
 import numpy as np
+
+from skmdn._fit.chains import mixture_factor
 
 # Number of components of the tail: the last ones of every predicted distribution.
 N_COMPONENTS = 6
@@ -59,11 +62,13 @@ def with_tails(cores, n_rows):
     distribution : MixtureDistribution
         Of `N_COMPONENTS` more components, the last ones.
     """
-    arrays = None
+    arrays = lower = None
     for rows, core in cores:
         n_own, joint = core.n_components, core.means.shape[2:]
         if arrays is None:
             shape = (n_rows, n_own + N_COMPONENTS)
+            if core._factors is not None:
+                lower = np.empty((*shape, *joint, *joint))
             arrays = [np.empty(shape), np.empty(shape + joint), np.empty(shape + joint)]
             arrays[0][:, n_own:] = WEIGHTS
         weights, means, scales = (a[rows] for a in arrays)
@@ -74,8 +79,11 @@ def with_tails(cores, n_rows):
         factors = SCALES.reshape(-1, *(1 for _ in joint))
         np.multiply(core.std()[:, None], factors, out=tail)
         np.minimum(tail, _LARGEST_SCALE, out=tail)
+        if lower is not None:
+            lower[rows, :n_own] = core._factors
+            lower[rows, n_own:] = mixture_factor(core)[:, None]
     weights, means, scales = arrays
-    return core._replace(weights=weights, means=means, scales=scales)
+    return core._replace(weights=weights, means=means, scales=scales, factors=lower)
 
 
 def n_tail_components(distribution):

@@ -58,9 +58,19 @@ class TargetScaling(NamedTuple):
         """Scaled targets, cut at a million: beyond, float32 could not square them."""
         return np.clip((Y - self.center) / self.scale, -LARGEST_SCALED, LARGEST_SCALED)
 
-    def inverse_components(self, means, scales):
-        """Means and scales of components, (..., n_outputs), in the targets' units."""
-        return self.center + self.scale * means, np.abs(self.scale) * scales
+    def inverse_components(self, means, scales, factors=None):
+        """Components in the targets' units.
+
+        Parameters
+        ----------
+        means, scales : ndarray of shape (..., n_outputs)
+        factors : ndarray of shape (..., n_outputs, n_outputs) or None
+            Of the correlations: they change their signs as the outputs do.
+        """
+        if factors is not None:
+            signs = np.sign(self.scale)
+            factors = factors * (signs[:, None] * signs)
+        return self.center + self.scale * means, np.abs(self.scale) * scales, factors
 
 
 def atom_spacing(Y, sample_weight):

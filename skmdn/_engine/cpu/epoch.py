@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skmdn._engine.cpu import chain, likelihood
 from skmdn._engine.cpu.dense import (
     backward,
     encode,
@@ -18,7 +19,6 @@ from skmdn._engine.cpu.dense import (
     load_block,
     weighted_sum,
 )
-from skmdn._engine.cpu.likelihood import log_likelihood_gradient
 from skmdn._engine.cpu.optimiser import (
     all_finite,
     clip_factor,
@@ -107,13 +107,15 @@ def _load_block_in_order(ws, plan, bins, rows, block):
 
 
 @lru_cache
-def make_train_epoch(log_density, log_normaliser, activation, has_members):
+def make_train_epoch(log_density, log_normaliser, activation, has_members, is_chain):
     """Return `train_epoch` for a family of components.
 
     `log_density`, of a family, and `activation` are module-level functions registered
     with Numba: a closure over such functions can be cached on disk. Only what a fit
     needs is compiled.
     """
+    components = chain if is_chain else likelihood
+    log_likelihood_gradient = components.log_likelihood_gradient
 
     def train_epoch(
         thread, team, sync, stop, plan, bins, min_square, rows, validation, step,

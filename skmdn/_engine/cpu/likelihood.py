@@ -2,7 +2,8 @@
 """The likelihood of a mixture and its gradient at the head, for blocks of rows.
 
 The head gives, per row, logits a_k, locations m_kd and log-scales s_kd (one s_k when
-spherical). With weights softmax(a) and squared scales exp(2 s_kd) + min_scale_d^2 = v,
+spherical; for slopes and shared shapes see `chain`). With weights softmax(a) and
+squared scales exp(2 s_kd) + min_scale_d^2 = v,
 
     log p(y) = logsumexp_k [a_k + sum_d log f((y_d - m_kd) / sqrt v) - log v / 2]
                - logsumexp_k a_k                            (Bishop 1994, eqs 21-26);
@@ -25,7 +26,7 @@ from skmdn._jit.vector import compact, exp, log, wide_vectors
 
 
 @loop_helper
-def _copy(values, out):
+def copy(values, out):
     wide_vectors()
     compact()
     for b in range(BLOCK):
@@ -33,7 +34,7 @@ def _copy(values, out):
 
 
 @loop_helper
-def _take_larger(values, largest, first):
+def take_larger(values, largest, first):
     """largest := max(values, largest), or the values themselves if they are first."""
     wide_vectors()
     compact()
@@ -54,7 +55,7 @@ def _take_exp(values, shift, total, first):
 
 
 @loop_helper
-def _multiply(values, factor):
+def multiply(values, factor):
     wide_vectors()
     compact()
     for b in range(BLOCK):
@@ -62,7 +63,7 @@ def _multiply(values, factor):
 
 
 @loop_helper
-def _add_output(
+def add_output(
     log_density,
     target,
     location,
@@ -127,14 +128,14 @@ def _log_joints(log_density, ws, plan, min_square, gradient):
     best = tail(ws, plan.scratch + K * BLOCK)
     for k in range(K):
         joint = tail(ws, plan.scratch + k * BLOCK)
-        _copy(tail(ws, plan.head + k * BLOCK), joint)
+        copy(tail(ws, plan.head + k * BLOCK), joint)
         for d in range(D):
             s_row = d if S == D else 0
             location_row = (K + k * D + d) * BLOCK
             scale_row = (K + K * D + k * S + s_row) * BLOCK
             # Spherical: the derivatives of all outputs add up.
             add = S != D and d > 0
-            _add_output(
+            add_output(
                 log_density,
                 tail(ws, plan.target + d * BLOCK),
                 tail(ws, plan.head + location_row),
@@ -145,7 +146,32 @@ def _log_joints(log_density, ws, plan, min_square, gradient):
                 tail(ws, gradient + scale_row),
                 add,
             )
-        _take_larger(joint, best, k == 0)
+        take_larger(joint, best, k == 0)
+
+
+@helper
+def take_responsibilities(log_normaliser, ws, plan, out, gradient):
+    """From the joint log-densities in scratch to log-likelihoods and responsibilities.
+
+    Leaves -weight times the responsibilities in scratch, and the logits' gradient.
+    """
+    compact()
+    K, D = plan.n_components, plan.n_outputs
+    best = tail(ws, plan.scratch + K * BLOCK)
+    evidence, largest = tail(best, BLOCK), tail(best, 2 * BLOCK)
+    total, weight = tail(best, 3 * BLOCK), tail(ws, plan.weight)
+    for k in range(K):
+        take_larger(tail(ws, plan.head + k * BLOCK), largest, k == 0)
+    for k in range(K):
+        _take_exp(tail(ws, plan.scratch + k * BLOCK), best, evidence, k == 0)
+        d_logit = tail(ws, gradient + k * BLOCK)
+        copy(tail(ws, plan.head + k * BLOCK), d_logit)
+        _take_exp(d_logit, largest, total, k == 0)
+    constant = ws.dtype.type(D * log_normaliser)
+    _take_evidence(best, evidence, largest, total, weight, constant, tail(ws, out))
+    for k in range(K):
+        joint = tail(ws, plan.scratch + k * BLOCK)
+        _take_logit(tail(ws, gradient + k * BLOCK), total, joint, evidence)
 
 
 @helper
@@ -165,22 +191,10 @@ def log_likelihood_gradient(
     """
     compact()
     _log_joints(log_density, ws, plan, min_square, gradient)
+    take_responsibilities(log_normaliser, ws, plan, out, gradient)
     K, D, S = plan.n_components, plan.n_outputs, plan.n_scales
-    best = tail(ws, plan.scratch + K * BLOCK)
-    evidence, largest = tail(best, BLOCK), tail(best, 2 * BLOCK)
-    total, weight = tail(best, 3 * BLOCK), tail(ws, plan.weight)
-    for k in range(K):
-        _take_larger(tail(ws, plan.head + k * BLOCK), largest, k == 0)
-    for k in range(K):
-        _take_exp(tail(ws, plan.scratch + k * BLOCK), best, evidence, k == 0)
-        d_logit = tail(ws, gradient + k * BLOCK)
-        _copy(tail(ws, plan.head + k * BLOCK), d_logit)
-        _take_exp(d_logit, largest, total, k == 0)
-    constant = ws.dtype.type(D * log_normaliser)
-    _take_evidence(best, evidence, largest, total, weight, constant, tail(ws, out))
     for k in range(K):
         joint = tail(ws, plan.scratch + k * BLOCK)
-        _take_logit(tail(ws, gradient + k * BLOCK), total, joint, evidence)
         for j in range(D + S):
             row = k * D + j if j < D else K * D + k * S + j - D
-            _multiply(tail(ws, gradient + (K + row) * BLOCK), joint)
+            multiply(tail(ws, gradient + (K + row) * BLOCK), joint)

@@ -28,7 +28,7 @@ class Workspace(NamedTuple):
     weight: int  # [BLOCK]
     head: int  # head outputs [n_head, BLOCK]
     likelihood: int  # a member's log-likelihoods [BLOCK]
-    scratch: int  # rows for the likelihood [n_components + 4, BLOCK]
+    scratch: int  # rows for the likelihood [scratch_rows(layout), BLOCK]
     transposed: int  # [BLOCK, transposed_stride]
     transposed_stride: int
     workspace_size: int  # of one thread
@@ -37,6 +37,13 @@ class Workspace(NamedTuple):
 # What kernels take: the fields of `Layout`, with two more columns of layers, and those
 # of `Workspace`.
 Plan = namedtuple("Plan", [*Layout._fields, *Workspace._fields])
+
+
+def scratch_rows(layout):
+    """Rows that `likelihood` and `chain` need; the latter more by one, and by K x D."""
+    n_rows = layout.n_components + 4
+    is_chain = layout.n_slopes > 0 or layout.n_shapes < layout.n_components
+    return n_rows + is_chain * (1 + layout.n_components * layout.n_outputs)
 
 
 def make_plan(layout):
@@ -68,7 +75,7 @@ def _make_plan(layers, *sizes):
         weight=reserve(1),
         head=reserve(pad(layout.n_head)),
         likelihood=reserve(1),
-        scratch=reserve(layout.n_components + 4),
+        scratch=reserve(scratch_rows(layout)),
         transposed=reserve(stride),
         transposed_stride=stride,
         workspace_size=position,

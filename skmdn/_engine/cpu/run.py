@@ -56,6 +56,7 @@ class Run:
             network.family.log_normaliser,
             ACTIVATIONS[network.activation],
             plan.n_members > 1,
+            network.head.is_chain,
         )
         self._allocate(groups, course.n_steps)
 
