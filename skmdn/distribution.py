@@ -288,5 +288,5 @@ class MixtureDistribution(
         if self.n_outputs != 1:
             raise ValueError(
                 f"{method} is for one output, this distribution has {self.n_outputs}: "
-                "choose one with marginal(j) or condition(j, value)."
+                "choose one with marginal(j), condition(j, value) or linear(a)."
             )

@@ -352,3 +352,10 @@ def test_level_of_a_region():
 def test_ellipses_are_for_two_gaussian_outputs():
     with pytest.raises(ValueError, match="ellipses is for two outputs and Gaussians"):
         correlated(39, 3).ellipses()
+
+
+def test_random_hostile_mixtures():
+    # Of 500, `python tests/hostile_joint.py` finds none.
+    from hostile_joint import all_faults
+
+    assert all_faults(8) == {}

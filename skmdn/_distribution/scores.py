@@ -153,9 +153,10 @@ class Scores:
                 ([n_rows or 1], m, n_outputs)
             Targets, finite. For one output as for `crps`, which it equals.
         n_samples : int, default=None
-            None: quadrature, exact to 1e-9, of Gaussians only. Its time grows with the
-            square of `n_components`, 16 ms a row of 400; a number is the mean over so
-            many draws.
+            None: quadrature, exact to 1e-9, of Gaussians only; of correlated ones along
+            the principal axes of each covariance. Its time grows with the square of
+            `n_components`, 16 ms a row of 400, 160 ms with correlations; a number is
+            the mean over so many draws.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws.
 

@@ -64,6 +64,8 @@ class Structure:
     def marginal(self, j: int | str | Sequence[int | str]) -> Self:
         """Distribution of some of the outputs, the others integrated out.
 
+        Exact; correlations between those that stay are kept.
+
         Parameters
         ----------
         j : int, str or list of these

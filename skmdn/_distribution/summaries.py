@@ -143,7 +143,7 @@ class Summaries:
         return factor * self._deviations(), factor * evaluate.component_stds(self)
 
     def cov(self) -> FloatArray:
-        """Covariance matrix of the outputs.
+        """Covariance matrix of the outputs, between and within the components.
 
         Returns
         -------
@@ -163,7 +163,7 @@ class Summaries:
         return self.corr() * large * small
 
     def corr(self) -> FloatArray:
-        """Correlation matrix of the outputs.
+        """Correlation matrix of the outputs, between and within the components.
 
         Returns
         -------
@@ -396,6 +396,8 @@ class Summaries:
         self, func: Callable[..., Any], *, n_nodes: int | None = None
     ) -> FloatArray:
         """E[func(Y)] by Gauss-Hermite quadrature of every component, or its like.
+
+        Of correlated outputs in the coordinates in which they are independent.
 
         Exact for polynomials of a degree below ``2 * n_nodes``; precise for functions
         that are smooth over a component, poor for jumps: use `prob` for those.

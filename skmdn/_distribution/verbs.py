@@ -32,7 +32,8 @@ class Verbs:
         ----------
         parts : list of MixtureDistribution
             Of as many outputs and of one family. Where one has fewer components than
-            another, its last one is repeated with weight 0.
+            another, its last one is repeated with weight 0. Where one has correlations,
+            the others get those of independent outputs.
 
         Returns
         -------
@@ -73,7 +74,8 @@ class Verbs:
         -------
         mixture : MixtureDistribution
             Its density is the weighted mean of those of the parts. It has the
-            components of all of them, and the output names that they share.
+            components of all of them, with their correlations, and the output names
+            that they share.
 
         Raises
         ------
@@ -119,7 +121,8 @@ class Verbs:
         -------
         joint : MixtureDistribution
             The outputs of all parts, in order. It has a component for every choice of
-            one component of each part; output names where all parts have them.
+            one component of each part; output names where all parts have them. Outputs
+            of one part keep their correlations, those of two have none in a component.
 
         Raises
         ------
@@ -184,7 +187,11 @@ class Verbs:
         Returns
         -------
         distribution : MixtureDistribution
-            With the same output names.
+            With the same output names. Correlations stay, but for signs.
+
+        See Also
+        --------
+        MixtureDistribution.linear : Combinations of several outputs.
 
         Raises
         ------
