@@ -187,10 +187,10 @@ def test_boxes_equal_scipy(n_outputs, tolerance):
         ]
         np.testing.assert_allclose(dist.prob(lower, upper), expected, atol=tolerance)
         grid = dist.prob(lower[:, None], upper[:, None])
-        np.testing.assert_array_equal(grid[:, 0], dist.prob(lower, upper))
-    np.testing.assert_allclose(
-        dist.cdf(low), dist.prob(np.full(n_outputs, -np.inf), low)
-    )
+        same = dist.prob(lower, upper)  # but for the random numbers of SciPy 1.11
+        np.testing.assert_allclose(grid[:, 0], same, atol=tolerance)
+    below = dist.prob(np.full(n_outputs, -np.inf), low)
+    np.testing.assert_allclose(dist.cdf(low), below, atol=tolerance)
 
 
 @pytest.mark.parametrize("rho", [NEAR_ONE, -NEAR_ONE, 0.999, 0.0, -0.6])

@@ -96,9 +96,8 @@ def _by_scipy(factor, a, b, is_used):
         cov=(factor @ factor.T)[np.ix_(bounded, bounded)],
         allow_singular=True,
         seed=0,
-        abseps=_PRECISION,
-        releps=_PRECISION,
     )
+    normal.abseps = normal.releps = _PRECISION  # SciPy 1.11 has no arguments
     return normal.cdf(b[bounded], lower_limit=a[bounded])
 
 
