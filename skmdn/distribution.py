@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from skmdn._distribution import evaluate
 from skmdn._distribution.checks import check_mixture, without_idle
 from skmdn._distribution.densities import Densities
-from skmdn._distribution.errstate import own_errstate
+from skmdn._distribution.errstate import own_errstate, under
 from skmdn._distribution.factors import (
     check_correlations,
     correlations_of,
@@ -170,11 +170,13 @@ class MixtureDistribution(
         return self._of(**own | parts)
 
     @property
+    @under(all="ignore")
     def correlations(self) -> FloatArray | None:
         """Correlation matrices within the components; None if there are none."""
         return None if self._factors is None else correlations_of(self._factors)
 
     @property
+    @under(all="ignore")
     def covariances(self) -> FloatArray:
         """Covariance matrices of the components, of independent outputs too.
 

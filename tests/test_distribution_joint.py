@@ -49,6 +49,12 @@ def test_without_correlations_covariances_are_diagonal():
     np.testing.assert_array_equal(dist.covariances, [[np.diag([4.0, 9.0])]])
 
 
+def test_covariances_beyond_float64():
+    with np.errstate(all="raise"):
+        huge = of_correlation(0.5, scales=((1e200, 1e-200),)).covariances[0, 0]
+    np.testing.assert_allclose(huge, [[np.inf, 0.5], [0.5, 0]])
+
+
 def test_one_output_has_no_correlations():
     dist = MixtureDistribution([[1.0]], [[0.0]], [[1.0]], correlations=[[[[1.0]]]])
     assert dist.correlations is None
