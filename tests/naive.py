@@ -455,6 +455,22 @@ def correlated_box(weights, means, covariances, lower, upper):
     )
 
 
+def quadrant(rho, h, k):
+    """P(X <= h, Y <= k) of two standard normal numbers of correlation rho."""
+    rest = math.sqrt((1 - rho) * (1 + rho))
+    edges = [k / rho + z * rest / abs(rho) for z in (-9, -3, 0, 3, 9)]
+    edges = sorted(min(max(edge, -12), h) for edge in [-12, *edges, h])
+    return math.fsum(
+        quad(
+            lambda x: norm.pdf(x) * norm.cdf((k - rho * x) / rest),
+            *(a, b),
+            epsabs=1e-15,
+            epsrel=1e-13,
+        )[0]
+        for a, b in itertools.pairwise(edges)
+    )
+
+
 def correlated_cde_loss(weights, means, covariances, y):
     """Integral of the squared density less twice the density at a point."""
     squared = 0.0

@@ -172,7 +172,7 @@ def test_far_away_weights_of_equal_components_stay():
 # --- boxes, Rosenblatt ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n_outputs", "tolerance"), [(2, 1e-10), (3, 1e-5)])
+@pytest.mark.parametrize(("n_outputs", "tolerance"), [(2, 1e-5), (3, 1e-5), (4, 1e-5)])
 def test_boxes_equal_scipy(n_outputs, tolerance):
     dist = correlated(29, n_outputs, n=2)
     low = np.random.RandomState(30).normal(size=(2, n_outputs)) - 1
@@ -198,8 +198,31 @@ def test_quadrants(rho):
     # W. F. Sheppard 1899: 1/4 + asin(rho) / (2 pi).
     dist = of_correlation(rho)
     expected = 0.25 + np.arcsin(rho) / (2 * np.pi)
-    assert dist.cdf([0.0, 0.0])[0] == pytest.approx(expected, abs=1e-10)
-    assert dist.prob([0, 0], [np.inf, np.inf])[0] == pytest.approx(expected, abs=1e-10)
+    assert dist.cdf([0.0, 0.0])[0] == pytest.approx(expected, abs=1e-14)
+    for lower, upper in (([0, 0], [np.inf] * 2), ([-np.inf] * 2, [0, 0])):
+        found = dist.prob(lower, upper)[0]
+        assert found == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize("rho", [0.8, -0.3, 0.99999])
+@pytest.mark.parametrize("corner", [[0.5, -0.2], [2.0, 2.0], [-1.0, 1.5], [0.0, 1e-9]])
+def test_quadrants_equal_the_integral(rho, corner):
+    found = of_correlation(rho).cdf(corner)[0]
+    assert found == pytest.approx(naive.quadrant(rho, *corner), abs=1e-13)
+
+
+@pytest.mark.parametrize("rhos", [(0.5, 0.3, -0.2), (0.99999, 0.5, 0.5), (0, 0, 0)])
+def test_octants(rhos):
+    matrix = np.eye(3)
+    for (i, j), rho in zip(((0, 1), (0, 2), (1, 2)), rhos, strict=True):
+        matrix[i, j] = matrix[j, i] = rho
+    dist = MixtureDistribution(
+        [[1.0]], [np.zeros((1, 3))], [np.ones((1, 3))], correlations=[[matrix]]
+    )
+    expected = 1 / 8 + np.sum(np.arcsin(rhos)) / (4 * np.pi)
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        found = dist.marginal(order).cdf([0, 0, 0])[0]
+        assert found == pytest.approx(expected, abs=1e-10)
 
 
 def test_boxes_of_independent_outputs_are_products():
@@ -219,7 +242,7 @@ def test_a_box_with_unbounded_outputs_is_one_of_the_others():
     dist = correlated(31, 4, n=2)
     lower, upper = [-1, -np.inf, -1, -np.inf], [0, np.inf, 2, np.inf]
     expected = dist.marginal([0, 2]).prob([-1, -1], [0, 2])
-    np.testing.assert_allclose(dist.prob(lower, upper), expected, atol=1e-6)
+    np.testing.assert_allclose(dist.prob(lower, upper), expected, atol=1e-5)
     with pytest.raises(ValueError, match="lower must not be above upper"):
         dist.prob([0, 0, 0, 0], [1, 1, 1, -1])
 

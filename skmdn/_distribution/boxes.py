@@ -6,21 +6,23 @@ from scipy import special, stats
 
 from skmdn._distribution import evaluate
 from skmdn._distribution.quadrature import adaptive_integral, row_blocks
-from skmdn._distribution.triangular import whitened
+from skmdn._distribution.triangular import row_norms, whitened
 
 _REACH = 9.5  # scales; less than 1e-20 is beyond
-# Edges of panels, in scales: of the first output, and of where the second one, given
-# the first, comes across an end of the box.
+# Edges of panels, in scales: of the first of three outputs, and of where another one,
+# given the first, comes across an end of the box.
 _EDGES, _STEPS = np.linspace(-_REACH, _REACH, 9), np.array([-9.0, -4, -1.5, 1.5, 4, 9])
-_N_NODES = 10 * (len(_EDGES) + 2 * len(_STEPS))
-_PRECISION = 1e-6  # of SciPy's integration, for three outputs and more
+_SIZES = {2: 16, 3: 10 * (len(_EDGES) + 4 * len(_STEPS))}
+_FARTHEST, _NEAREST = 40.0, 1e-300
+_PRECISION = 1e-6  # of SciPy's integration, for four outputs and more
 
 
 def probability_of_boxes(dist, lower, upper):
     """P(lower < Y <= upper) of boxes (n or 1, m, D); (n, m)."""
     shape = np.broadcast_shapes(lower.shape, upper.shape, (len(dist), 1, 1))
     total = np.zeros(shape[:2])
-    size = shape[1] * dist.n_outputs * (1 if dist._factors is None else _N_NODES)
+    is_plain = dist._factors is None
+    size = shape[1] * (dist.n_outputs if is_plain else _SIZES.get(shape[2], 16))
     for rows in row_blocks(len(dist), size):
         part, inside = dist[rows], total[rows]
         weights, means, scales = part._with_axis_of_outputs()
@@ -44,8 +46,9 @@ def _of_component(dist, k, a, b):
     factors = dist._factors[:, k if dist._factors.shape[1] > 1 else 0]
     factors = np.broadcast_to(factors[:, None], (*a.shape, a.shape[2]))
     each = (part.reshape(-1, *part.shape[2:]) for part in (factors, a, b))
-    if a.shape[2] == 2:
-        return _rectangles(dist, *each).reshape(a.shape[:2])
+    if a.shape[2] <= 3:
+        closed = _rectangles if a.shape[2] == 2 else _cuboids
+        return closed(*each).reshape(a.shape[:2])
     used = np.broadcast_to(dist.weights[:, k, None] > 0, a.shape[:2]).ravel()
     boxes = zip(*each, used, strict=True)
     return np.array([_by_scipy(*box) for box in boxes]).reshape(a.shape[:2])
@@ -64,25 +67,48 @@ def _between(dist, a, b):
     return np.where(above, between(b, a, -1.0), between(a, b, 1.0))
 
 
-def _rectangles(dist, factors, a, b):
-    """Of two outputs (n, 2): over the first one, that of the second one given it."""
-    slope, rest = factors[:, 1, 0], factors[:, 1, 1]
+def _rectangles(factors, a, b):
+    """Of two outputs, (..., 2)."""
+    corners = [_quadrant(factors, x[..., 0], y[..., 1]) for x in (a, b) for y in (a, b)]
+    return corners[3] - corners[2] - corners[1] + corners[0]
+
+
+def _quadrant(factors, h, k):
+    """P(Z1 <= h, Z2 <= k), to 1e-15. D. B. Owen, Ann. Math. Statist. 27, 1956."""
+    rho, rest = factors[..., 1, 0], factors[..., 1, 1]
+    h, k = (np.clip(end, -_FARTHEST, _FARTHEST) for end in (h, k))
+    h, k = (np.where(np.abs(end) < _NEAREST, _NEAREST, end) for end in (h, k))
+    # k - rho h by k - h or k + h: near correlations of 1 only these have digits.
+    wide, rise = rest**2 / (1 + np.abs(rho)), np.where(rho < 0, -1.0, 1.0)
+    slopes = [
+        ((other - rise * end) + rise * wide * end) / (end * rest)
+        for end, other in ((h, k), (k, h))
+    ]
+    total = 0.5 * (special.ndtr(h) + special.ndtr(k))
+    for end, slope in zip((h, k), slopes, strict=True):
+        total = total - special.owens_t(end, slope)
+    return total - np.where(h * k < 0, 0.5, 0.0)
+
+
+def _cuboids(factors, a, b):
+    """Of three outputs (n, 3): over the first, rectangles of the others given it."""
+    slopes = factors[:, 1:, 0]
+    rests, inner = row_norms(factors[:, 1:, 1:])
     low, high = np.clip(a[:, 0], -_REACH, _REACH), np.clip(b[:, 0], -_REACH, _REACH)
     with np.errstate(divide="ignore", invalid="ignore"):
         across = [
-            (end[:, 1, None] + rest[:, None] * _STEPS) / slope[:, None]
+            (end[:, 1:, None] + rests[..., None] * _STEPS) / slopes[..., None]
             for end in (a, b)
         ]
-    across = np.nan_to_num(
-        np.concatenate(across, axis=1), posinf=_REACH, neginf=-_REACH
-    )
+    across = np.nan_to_num(np.stack(across)).transpose(1, 0, 2, 3).reshape(len(a), -1)
     edges = np.concatenate([np.tile(_EDGES, (len(a), 1)), across], axis=1)
     edges = np.sort(np.clip(edges, low[:, None], high[:, None]), axis=1)
 
     def integrand(rows, x):
-        shift, scale = slope[rows, None] * x, rest[rows, None]
-        ends = ((end[rows, 1, None] - shift) / scale for end in (a, b))
-        return np.exp(-0.5 * x * x) * _between(dist, *ends) / np.sqrt(2 * np.pi)
+        shift, scale = slopes[rows, None] * x[..., None], rests[rows, None]
+        ends = ((end[rows, None, 1:] - shift) / scale for end in (a, b))
+        given = _rectangles(inner[rows, None], *ends)
+        return np.exp(-0.5 * x * x) * given / np.sqrt(2 * np.pi)
 
     return adaptive_integral(integrand, edges)
 

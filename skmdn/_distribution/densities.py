@@ -327,8 +327,9 @@ class Densities:
         """P(lower < Y <= upper), for several outputs of a box.
 
         Of several outputs that are independent within the components a product, to
-        rounding; of two correlated ones quadrature, to 1e-10; of more SciPy's
-        `multivariate_normal`, to about 1e-6, some milliseconds for each component.
+        rounding; of two correlated ones closed form, of three quadrature, to 1e-10; of
+        more SciPy's `multivariate_normal`, to about 1e-6, some ten milliseconds for
+        each component.
 
         Parameters
         ----------
