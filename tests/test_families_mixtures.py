@@ -348,6 +348,7 @@ ONE_OUTPUT = {
     },
     "prob": lambda dist: dist.prob(0.0, 1.0),
     "expect": lambda dist: dist.expect(np.cos),
+    "hdr_level": lambda dist: dist.hdr_level(0.5, n_samples=100),
     "kl_divergence": lambda dist: dist.kl_divergence(dist.affine(1.1)),
     "marginal": lambda dist: dist.marginal(0),
     "reduce": lambda dist: dist.reduce(2),
@@ -361,8 +362,12 @@ POINT = [0.3, -0.2]
 SEVERAL_OUTPUTS = {
     **{
         name: lambda dist, name=name: getattr(dist, name)(POINT)
-        for name in ("logpdf", "pdf", "log_loss", "cde_loss", "responsibilities")
+        for name in (
+            *("logpdf", "pdf", "cdf", "pit", "log_loss", "cde_loss"),
+            "responsibilities",
+        )
     },
+    "prob": lambda dist: dist.prob([0.0, -1.0], [1.0, 2.0]),
     "energy_score": lambda dist: dist.energy_score(POINT, n_samples=100),
     "expect": lambda dist: dist.expect(lambda y: np.cos(y).sum(axis=-1)),
     "marginal": lambda dist: dist.marginal([1, 0]),
@@ -372,9 +377,13 @@ SEVERAL_OUTPUTS = {
         for name in (
             *("mean", "var", "std", "skew", "kurtosis", "cov", "corr", "entropy"),
             *("entropy_bounds", "mode", "modes", "sample", "to_frame", "reduce"),
-            *("affine", "reweight", "concatenate", "mix", "independent"),
+            *("affine", "reweight", "concatenate", "mix", "independent", "hdr_level"),
         )
     },
+}
+GAUSSIANS = {
+    "linear": lambda dist: dist.linear([[1.0, 2.0], [0.5, 0.0]]),
+    "ellipses": lambda dist: dist.ellipses(0.5),
 }
 
 
@@ -393,7 +402,7 @@ def test_every_method_answers(families, name):
         for method in dir(MixtureDistribution)
         if not method.startswith("_") and callable(getattr(MixtureDistribution, method))
     }
-    assert public == {*ONE_OUTPUT, *SEVERAL_OUTPUTS}
+    assert public == {*ONE_OUTPUT, *SEVERAL_OUTPUTS, *GAUSSIANS}
     for calls, dist in (
         (ONE_OUTPUT, mixture(name)),
         (SEVERAL_OUTPUTS, mixture(name, n_outputs=2)),
@@ -403,6 +412,12 @@ def test_every_method_answers(families, name):
             assert is_finite(answer), method
             if isinstance(answer, MixtureDistribution):
                 assert answer.family == name, method
+    for method, call in GAUSSIANS.items():
+        if name == "gaussian":
+            assert is_finite(call(dist)), method
+        else:
+            with pytest.raises(ValueError, match=f"{method} is for .*{name}"):
+                call(dist)
 
 
 HOSTILE = {
