@@ -22,8 +22,9 @@ CONTINUOUS = {
     "make_heavy_tailed": ((-np.inf, np.inf), [0.0, 0.5, 1.0]),
     "make_interactions": ((-40, 80), [0.1, 0.5, 0.9]),
 }
-NAMES = sorted([*CONTINUOUS, "make_atoms"])
+NAMES = sorted([*CONTINUOUS, "make_atoms", "make_correlated"])
 N_FEATURES = {"make_interactions": 10}
+SHAPES = {"make_correlated": (2,)}  # of the target of a row
 
 
 def draw(name, **kwargs):
@@ -73,7 +74,7 @@ def test_everything_public_is_tested():
 def test_shapes_and_third_value(name):
     X, y = draw(name, n_samples=40, random_state=0)
     assert X.shape == (40, N_FEATURES.get(name, 1))
-    assert y.shape == (40,)
+    assert y.shape == (40, *SHAPES.get(name, ()))
     X2, y2, logpdf = draw(name, n_samples=40, random_state=0, return_density=True)
     np.testing.assert_array_equal(X, X2)
     np.testing.assert_array_equal(y, y2)
@@ -123,7 +124,7 @@ def test_density_checks_its_rows(name):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         logpdf(X, y[:-1])
     with pytest.raises(ValueError, match="NaN"):
-        logpdf(X, [np.nan, *y[1:]])
+        logpdf(X, [np.nan * y[0], *y[1:]])
     assert pickle.loads(pickle.dumps(logpdf)) is logpdf
 
 
@@ -300,3 +301,25 @@ def test_atoms_probabilities():
     expected = [np.exp(logpdf(X, np.full(len(X), atom))).sum() for atom in atoms]
     observed = [np.sum(y == atom) for atom in atoms]
     assert stats.chisquare(observed, expected).pvalue > 0.01
+
+
+@pytest.mark.parametrize("n_outputs", [2, 3])
+def test_correlated_outputs_by_hand(n_outputs):
+    X, Y, logpdf = datasets.make_correlated(
+        400, n_outputs, return_density=True, random_state=0
+    )
+    order = np.arange(n_outputs)
+    pits = []
+    for (x,), y, value in zip(X, Y, logpdf(X, Y), strict=True):
+        correlation = (0.95 * np.cos(np.pi * x)) ** np.abs(order - order[:, None])
+        mean, cov = 2 * np.sin(2 * np.pi * x + order), (0.5 + x) ** 2 * correlation
+        normal = stats.multivariate_normal(mean, cov)
+        assert value == pytest.approx(normal.logpdf(y), rel=1e-10)
+        square = (y - mean) @ np.linalg.solve(cov, y - mean)
+        pits.append(stats.chi2.cdf(square, n_outputs))
+    assert stats.kstest(pits, "uniform").pvalue > 0.01
+    assert integrate.quad(
+        lambda x: -0.5 * np.log1p(-((0.95 * np.cos(np.pi * x)) ** 2)), 0, 1
+    )[0] == pytest.approx(0.421, abs=5e-4)
+    with pytest.raises(ValueError, match="n_outputs == 1, must be >= 2"):
+        datasets.make_correlated(n_outputs=1)

@@ -7,6 +7,7 @@ the true conditional log-density of every row in nats: no model can have a great
 expected log-likelihood on new data.
 """
 
+from skmdn.datasets._correlated import make_correlated
 from skmdn.datasets._inverse import (
     make_bishop_inverse,
     make_flipped_wave,
@@ -25,6 +26,7 @@ __all__ = [
     "make_atoms",
     "make_bimodal",
     "make_bishop_inverse",
+    "make_correlated",
     "make_flipped_wave",
     "make_heavy_tailed",
     "make_heteroscedastic",

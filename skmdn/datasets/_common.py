@@ -18,7 +18,7 @@ def generator(n_samples, random_state):
     return check_random_state(random_state)
 
 
-def density(n_features, support=(-np.inf, np.inf)):
+def density(n_features, support=(-np.inf, np.inf), *, multi_output=False):
     """Decorate a log-density with the validation of its rows.
 
     `support` is where the inputs must lie for the formula to be a density.
@@ -28,7 +28,9 @@ def density(n_features, support=(-np.inf, np.inf)):
     def decorate(logpdf):
         @functools.wraps(logpdf)
         def checked(X, y):
-            X, y = check_X_y(X, y, dtype=np.float64, y_numeric=True)
+            X, y = check_X_y(
+                X, y, dtype=np.float64, y_numeric=True, multi_output=multi_output
+            )
             if X.shape[1] != n_features:
                 raise ValueError(
                     f"X has {X.shape[1]} features, but this density is conditional "
