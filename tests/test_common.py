@@ -16,6 +16,8 @@ SHORT = {"max_iter": 5, "random_state": 0}
         MDNRegressor(n_estimators=4, **SHORT),
         MDNRegressor(hidden_layer_sizes=(), n_bins=0, **SHORT),
         MDNRegressor(covariance_type="spherical", early_stopping=True, **SHORT),
+        MDNRegressor(covariance_type="full", n_estimators=2, **SHORT),
+        MDNRegressor(covariance_type="tied", **SHORT),
         MDNRegressor(activation="relu", **SHORT),
     ]
 )

@@ -26,6 +26,7 @@ KINDS = [
     {"n_estimators": 3, "batch_size": 128},
     {"hidden_layer_sizes": (), "early_stopping": False},
     {"hidden_layer_sizes": (70,), "batch_size": 300, "activation": "tanh"},
+    {"covariance_type": "full"},
 ]
 
 

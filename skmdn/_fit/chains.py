@@ -9,6 +9,8 @@ which are the scales of the outputs, and L divided by them.
 
 import numpy as np
 
+from skmdn._distribution.triangular import row_norms
+
 
 def scales_and_factors(scales, slopes):
     """Scales of the outputs, and factors of their correlations.
@@ -33,7 +35,7 @@ def scales_and_factors(scales, slopes):
             slope = slopes[..., first + j, None]
             lower[..., d, : j + 1] += slope * lower[..., j, : j + 1]
         first += d
-    return _normalised(lower)
+    return row_norms(lower)
 
 
 def heated(scales, factors, temperature, min_scale):
@@ -49,7 +51,7 @@ def heated(scales, factors, temperature, min_scale):
     residual = scales * np.einsum("...dd->...d", factors)
     factor = np.maximum(temperature, min_scale / residual)
     # The columns of L belong to the residuals.
-    return _normalised(scales[..., None] * factors * factor[..., None, :])
+    return row_norms(scales[..., None] * factors * factor[..., None, :])
 
 
 def mixture_factor(distribution):
@@ -75,10 +77,4 @@ def mixture_factor(distribution):
         for d in range(j + 1, n_outputs):
             factor[:, d, j] = np.einsum("ni,ni->n", column, columns[d])
             columns[d] -= factor[:, d, j, None] * column
-    return _normalised(factor)[1]
-
-
-def _normalised(lower):
-    """Norms of the rows of lower triangles, and the triangles divided by them."""
-    norms = np.linalg.norm(lower, axis=-1)
-    return norms, lower / norms[..., None]
+    return row_norms(factor)[1]
