@@ -79,7 +79,7 @@ def head_outputs(x, layers, name):
 
 
 def chain_logpdf(head, y, n_components, n_shapes, min_scale):
-    """Log-density of one row from its head outputs: logits, means, log-scales, slopes.
+    """Log-density of one row from its head: logits, means, log-scales, 10 x slopes.
 
     Components, whose outputs are regressed on those before, by covariance matrices.
     """
@@ -92,7 +92,7 @@ def chain_logpdf(head, y, n_components, n_shapes, min_scale):
     for k in range(K):
         c = k if C == K else 0
         residuals = np.eye(D)
-        residuals[np.tril_indices(D, -1)] = -slopes[c * T : (c + 1) * T]
+        residuals[np.tril_indices(D, -1)] = -slopes[c * T : (c + 1) * T] / 10
         variances = np.exp(2 * log_scales[c * D : (c + 1) * D]) + min_scale**2
         back = np.linalg.inv(residuals)
         covariance = back @ np.diag(variances) @ back.T

@@ -267,9 +267,7 @@ def test_weights_threads_and_pickles():
         np.testing.assert_array_equal(Model.of(other).params, bits)
     weight = np.random.RandomState(0).randint(1, 3, size=150)
     rows = np.repeat(np.arange(150), weight)
-    repeated = clone(mdn).fit(
-        np.repeat(X, weight, axis=0), np.repeat(Y, weight, axis=0)
-    )
+    repeated = clone(mdn).fit(X[rows], Y[rows])
     weighted = clone(mdn).fit(X, Y, sample_weight=weight)
     np.testing.assert_array_equal(Model.of(repeated).params, Model.of(weighted).params)
 

@@ -15,7 +15,8 @@ Williams (1996, Neural Computation 8) gives a network, with a diagonal of their 
     r_d = (y_d - m_d) - sum_{j<d} b_dj (y_j - m_j)
     Var r_d = exp(2 s_d) + min_scale_d^2
 
-Slopes are free and scales bounded from below, so no covariance is ever singular.
+The network gives slopes in units of `SLOPE_UNIT`. They are free and scales bounded from
+below, so no covariance is ever singular.
 """
 
 from typing import NamedTuple
@@ -24,6 +25,11 @@ import numpy as np
 
 LOG_SCALE_MIN, LOG_SCALE_MAX = -12.0, 6.0  # of targets of scale 1: exp never overflows
 _INITIAL_LOG_SCALE = -0.5
+# Steps of training move slopes by less than locations. Else they learn what locations
+# lack at first: errors that are correlated, but no noise. Where there is little noise
+# (energy2, 8 members) it gains 0.13 nats, elsewhere it changes little; the form of
+# Williams, b_dj in units of the scale of r_d, does no better.
+SLOPE_UNIT = 0.1
 COVARIANCE_TYPES = ("diag", "spherical", "full", "tied")
 _CORRELATED = ("full", "tied")
 
@@ -135,7 +141,7 @@ class Head(NamedTuple):
         np.exp(scales, out=scales)
         scales = scales.reshape(M, C, S, n)
         np.hypot(scales, min_scale[:, None], out=scales)
-        slopes = raw[:, self.log_scale_rows.stop :].reshape(M, C, T, n)
+        slopes = SLOPE_UNIT * raw[:, self.log_scale_rows.stop :].reshape(M, C, T, n)
         if C < K:
             scales, slopes = (np.repeat(part, K, axis=1) for part in (scales, slopes))
         return (

@@ -5,7 +5,8 @@ A component is a chain of regressions, see `skmdn._families.head`. Given the out
 before it, output d has the location m_d + sum_{j<d} b_dj e_j with e_j = y_j - m_j, and
 its own log-density: what `likelihood` adds up for independent outputs. With g_d the
 derivative of that log-density by this location, the derivative by the slope b_dj is
-g_d e_j, and by the location m_j it is g_j - sum_{d>j} b_dj g_d.
+g_d e_j, and by the location m_j it is g_j - sum_{d>j} b_dj g_d. The head holds slopes
+in units of `SLOPE_UNIT`.
 """
 
 from skmdn._engine.cpu.likelihood import (
@@ -16,6 +17,7 @@ from skmdn._engine.cpu.likelihood import (
     take_responsibilities,
 )
 from skmdn._engine.cpu.plan import BLOCK
+from skmdn._families.head import SLOPE_UNIT
 from skmdn._jit.memory import tail
 from skmdn._jit.policy import helper, loop_helper
 from skmdn._jit.vector import compact, wide_vectors
@@ -26,8 +28,9 @@ def _add_regression(regression, slope, target, location):
     """Add slope times the residual of an earlier output."""
     wide_vectors()
     compact()
+    unit = slope.dtype.type(SLOPE_UNIT)
     for b in range(BLOCK):
-        regression[b] += slope[b] * (target[b] - location[b])
+        regression[b] += unit * slope[b] * (target[b] - location[b])
 
 
 @loop_helper
@@ -35,10 +38,12 @@ def _pass_back(pull, slope, target, location, d_location, d_slope, add):
     """Derivatives by a slope, and by the location of the output that it belongs to."""
     wide_vectors()
     compact()
+    unit = slope.dtype.type(SLOPE_UNIT)
     for b in range(BLOCK):
-        by_slope = pull[b] * (target[b] - location[b])
+        by_regression = unit * pull[b]
+        by_slope = by_regression * (target[b] - location[b])
         d_slope[b] = d_slope[b] + by_slope if add else by_slope
-        d_location[b] -= slope[b] * pull[b]
+        d_location[b] -= slope[b] * by_regression
 
 
 @loop_helper
