@@ -4,7 +4,7 @@
 import pickle
 
 import mpmath
-import naive
+import naive_joint
 import numpy as np
 import pytest
 from hypothesis import given
@@ -104,7 +104,7 @@ def test_density_equals_scipy(n_outputs, shared):
     dist = correlated(1, n_outputs, shared=shared)
     Y = 3 * np.random.RandomState(2).normal(size=(N, n_outputs))
     expected = [
-        naive.correlated_logpdf(*row, y)
+        naive_joint.correlated_logpdf(*row, y)
         for row, y in zip(correlated_rows(dist), Y, strict=True)
     ]
     np.testing.assert_allclose(dist.logpdf(Y), expected, rtol=1e-10)
@@ -325,7 +325,7 @@ def test_verbs_keep_correlations():
     np.testing.assert_allclose(turned.logpdf(at), a.logpdf(Y), rtol=1e-12)
     weights = np.random.RandomState(16).dirichlet(np.ones(K), N)
     expected = [
-        naive.correlated_logpdf(w, *row[1:], y)
+        naive_joint.correlated_logpdf(w, *row[1:], y)
         for w, row, y in zip(weights, correlated_rows(a), Y, strict=True)
     ]
     np.testing.assert_allclose(a.reweight(weights).logpdf(Y), expected, rtol=1e-12)

@@ -3,6 +3,7 @@
 
 import mpmath
 import naive
+import naive_joint
 import numpy as np
 import pytest
 from mixtures import (
@@ -34,7 +35,7 @@ def test_moments_are_those_of_the_draws(n_outputs, shared):
         error = (draws[row].mean(axis=1) - dist.mean()[row]) / std
         assert np.abs(error).max() < 0.03
         weights, means, covariances = correlated_rows(dist)[row]
-        mean, cov = naive.correlated_moments(weights, means, covariances)
+        mean, cov = naive_joint.correlated_moments(weights, means, covariances)
         np.testing.assert_allclose(dist.mean()[row], mean, rtol=1e-12)
         np.testing.assert_allclose(dist.cov()[row], cov, rtol=1e-12)
         np.testing.assert_allclose(
@@ -97,7 +98,9 @@ def test_cde_loss_equals_the_oracle():
     dist = correlated(26, 3)
     y = np.array([0.3, -1.0, 1.0])
     for row, found in zip(correlated_rows(dist), dist.cde_loss(y), strict=True):
-        assert found == pytest.approx(naive.correlated_cde_loss(*row, y), rel=1e-10)
+        assert found == pytest.approx(
+            naive_joint.correlated_cde_loss(*row, y), rel=1e-10
+        )
 
 
 @each_shape
@@ -108,10 +111,10 @@ def test_responsibilities_equal_scipy(n_outputs, shared):
         correlated_rows(dist), Y, dist.responsibilities(Y), strict=True
     ):
         terms = [
-            naive.correlated_logpdf([w], [m], [C], y)
+            naive_joint.correlated_logpdf([w], [m], [C], y)
             for w, m, C in zip(*row, strict=True)
         ]
-        expected = np.exp(terms - naive.correlated_logpdf(*row, y))
+        expected = np.exp(terms - naive_joint.correlated_logpdf(*row, y))
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
 
 
@@ -182,7 +185,7 @@ def test_boxes_equal_scipy(n_outputs, tolerance):
         (low, np.full((2, n_outputs), np.inf)),
     ):
         expected = [
-            naive.correlated_box(*row, a, b)
+            naive_joint.correlated_box(*row, a, b)
             for row, a, b in zip(correlated_rows(dist), lower, upper, strict=True)
         ]
         np.testing.assert_allclose(dist.prob(lower, upper), expected, atol=tolerance)
@@ -208,7 +211,7 @@ def test_quadrants(rho):
 @pytest.mark.parametrize("corner", [[0.5, -0.2], [2.0, 2.0], [-1.0, 1.5], [0.0, 1e-9]])
 def test_quadrants_equal_the_integral(rho, corner):
     found = of_correlation(rho).cdf(corner)[0]
-    assert found == pytest.approx(naive.quadrant(rho, *corner), abs=1e-13)
+    assert found == pytest.approx(naive_joint.quadrant(rho, *corner), abs=1e-13)
 
 
 @pytest.mark.parametrize("rhos", [(0.5, 0.3, -0.2), (0.99999, 0.5, 0.5), (0, 0, 0)])
@@ -294,7 +297,9 @@ def test_reduce_equals_the_oracle():
     dist = correlated(36, n_components=5)
     y = [0.1, 0.2]
     for row, found in zip(correlated_rows(dist), dist.reduce(2).logpdf(y), strict=True):
-        expected = naive.correlated_logpdf(*naive.reduce_correlated(*row, 2), y)
+        expected = naive_joint.correlated_logpdf(
+            *naive_joint.reduce_correlated(*row, 2), y
+        )
         assert found == pytest.approx(expected, rel=1e-10)
 
 

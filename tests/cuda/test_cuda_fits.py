@@ -112,3 +112,11 @@ def test_an_interrupted_fit_keeps_the_best_so_far(table, device, monkeypatch):
     wanted = whole.loss_curve_[: mdn.n_iter_]
     np.testing.assert_allclose(mdn.loss_curve_, wanted, atol=1e-4)
     assert np.isfinite(mdn.score(*table))
+
+
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_correlated_components_are_refused_by_name(kind, table):
+    mdn = MDNRegressor(**QUICK, device="cuda", covariance_type=kind)
+    X, y = table
+    with pytest.raises(ValueError, match="'full' and 'tied' are not available"):
+        mdn.fit(X, np.column_stack([y, X[:, 0]]))

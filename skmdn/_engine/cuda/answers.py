@@ -234,6 +234,8 @@ def _is_known(parts):
     encodings = [part.model.encoding for part in parts]
     farthest = max(np.max(np.abs(e.center) / e.scale, initial=0) for e in encodings)
     is_near = farthest < _FARTHEST
+    if any(n.head.is_chain for n in networks):
+        return False
     return is_near and len(activations) < 2 and len(families - set(STANDARDS)) == 0
 
 

@@ -181,9 +181,14 @@ def variant_of(job, device):
     Raises
     ------
     ValueError
-        If none fits.
+        If none fits, or the kernels do not know the covariances.
     """
     network = job.network
+    if network.head.is_chain:
+        raise ValueError(
+            "covariance_type='full' and 'tied' are not available with device='cuda' "
+            "in this version; use 'diag' or 'spherical', or device='cpu'."
+        )
     least, is_ensemble = 0, network.n_estimators > 1
     batch = min(job.options.batch_size, len(job.training.X))
     is_large = batch >= LARGE_BATCH and not is_ensemble
