@@ -108,7 +108,8 @@ class MDNRegressor(CallbackSupportMixin, DistributionRegressor):
         "auto": 0.001, or 0.05 of the spacing of target values that repeat.
     warm_start : bool, default=False
         Whether `fit` starts from the parameters of the previous one. Scaling and
-        encoding stay as they were.
+        encoding stay as they were. Many fits of few epochs do not reach what one long
+        fit does where targets have almost no noise.
     device : {"cpu", "cuda", "auto"}, default="cpu"
         Where to train and predict. "cuda": on an NVIDIA GPU, which needs the extra
         ``skmdn[cu13]`` or ``skmdn[cu12]``; what it cannot do is refused by name.
