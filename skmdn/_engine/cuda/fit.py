@@ -181,8 +181,10 @@ def close_epoch(t, team, sync, sm, tables, numbers, net, e, skipped):
         mean = divide(take_sum(sm, sums + 2 * STRIDE), f4(n_held))
         score = mean if mean == mean else _LOWEST
     barrier(sync, team)
-    for r in range(t, 4 * STRIDE, team):
+    r = t
+    while r < 4 * STRIDE:
         put(sm, sums + r, _ZERO)
+        r += team
     if t == 0:
         at = get(numbers, CURVE) + (e + 1) * CURVE_SIZE
         put(tables.curves, at + LOSS, loss)

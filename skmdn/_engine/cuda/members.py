@@ -76,50 +76,65 @@ def fold(t, team, net, params, params_at, m, weights, start):
 
 
 @device
-def unfold_shared(t, team, net, layer, params, own, d_weight, gradients, factor, m):
-    """Add a member to the gradient of a shared matrix; the first one sets it."""
-    n_pad, n_out = get(net, layer + N_PAD), get(net, layer + N_OUT)
-    row, column = own + get(net, layer + ROW), own + get(net, layer + COLUMN)
-    target = get(net, N_PARAMS) * 4 + get(net, layer + SHARED)
-    lanes = min(team, _LANES)
-    for j in range(t >> _LOG_LANES, n_out, max(1, team >> _LOG_LANES)):
-        s = factor * get(params, column + j)
-        for k in range(4 * (t & (_LANES - 1)), n_pad, 4 * lanes):
-            g, r = load4(gradients, d_weight + j * n_pad + k), load4(params, row + k)
-            at = target + j * n_pad + k
-            g0, g1, g2, g3 = (
-                g[0] * r[0] * s,
-                g[1] * r[1] * s,
-                g[2] * r[2] * s,
-                g[3] * r[3] * s,
-            )
-            if m > 0:
-                d = load4(params, at)
-                g0, g1, g2, g3 = d[0] + g0, d[1] + g1, d[2] + g2, d[3] + g3
-            store4(params, at, g0, g1, g2, g3)
+def own_part(net, m):
+    """Where member m's own part of the parameter vector begins."""
+    return get(net, SHARED_SIZE) + m * get(net, OWN_SIZE)
 
 
 @device
-def unfold_scales(t, team, net, layer, params, own, d_weight, gradients, factor):
-    """Chain rule from a member's matrix to its r and s."""
+def unfold_shared(t, team, net, layer, params, m, gradients, start, factor):
+    """Add a member to the gradient of a shared matrix; the first one sets it."""
+    n_pad, own = get(net, layer + N_PAD), own_part(net, m)
+    row, column = own + get(net, layer + ROW), own + get(net, layer + COLUMN)
+    source = start + get(net, layer + WEIGHT)
+    target = 4 * get(net, N_PARAMS) + get(net, layer + SHARED)
+    j = t >> _LOG_LANES
+    while j < get(net, layer + N_OUT):
+        s, k = factor * get(params, column + j), 4 * (t & (_LANES - 1))
+        while k < n_pad:
+            g, r = load4(gradients, source + j * n_pad + k), load4(params, row + k)
+            at = target + j * n_pad + k
+            g0, g1, g2, g3 = g[0] * r[0], g[1] * r[1], g[2] * r[2], g[3] * r[3]
+            d0 = d1 = d2 = d3 = _ZERO
+            if m > 0:
+                d0, d1, d2, d3 = load4(params, at)
+            store4(params, at, d0 + g0 * s, d1 + g1 * s, d2 + g2 * s, d3 + g3 * s)
+            k += 4 * min(team, _LANES)
+        j += max(1, team >> _LOG_LANES)
+
+
+@device
+def unfold_rows(t, team, net, layer, params, m, gradients, start, factor):
+    """Gradient of r: a member's matrix summed over its rows."""
     n_pad, n_out = get(net, layer + N_PAD), get(net, layer + N_OUT)
-    row, column = get(net, layer + ROW), get(net, layer + COLUMN)
-    shared, target = get(net, layer + SHARED), 4 * get(net, N_PARAMS) + own
-    for k in range(t, n_pad, team):
+    column = own_part(net, m) + get(net, layer + COLUMN)
+    source, shared = start + get(net, layer + WEIGHT), get(net, layer + SHARED)
+    k = t
+    while k < n_pad:
         total = _ZERO
         for j in range(n_out):
             i = j * n_pad + k
-            s = factor * get(params, own + column + j)
-            total += get(gradients, d_weight + i) * get(params, shared + i) * s
-        put(params, target + row + k, total)
-    for j in range(team - 1 - t, n_out, team):
+            s = factor * get(params, column + j)
+            total += get(gradients, source + i) * get(params, shared + i) * s
+        at = 4 * get(net, N_PARAMS) + own_part(net, m) + get(net, layer + ROW)
+        put(params, at + k, total)
+        k += team
+
+
+@device
+def unfold_columns(t, team, net, layer, params, m, gradients, start, factor):
+    """Gradient of s: a member's matrix summed over its columns."""
+    n_pad, row = get(net, layer + N_PAD), own_part(net, m) + get(net, layer + ROW)
+    source, shared = start + get(net, layer + WEIGHT), get(net, layer + SHARED)
+    j = team - 1 - t  # By threads that have less to do.
+    while j < get(net, layer + N_OUT):
         total, k = _ZERO, 4 * j  # Threads begin at different banks.
         while k >= n_pad:
             k -= n_pad
         for _ in range(0, n_pad, 4):
             i = j * n_pad + k
-            g, w = load4(gradients, d_weight + i), load4(params, shared + i)
-            r = load4(params, own + row + k)
+            g, w = load4(gradients, source + i), load4(params, shared + i)
+            r = load4(params, row + k)
             total += g[0] * w[0] * r[0]
             total += g[1] * w[1] * r[1]
             total += g[2] * w[2] * r[2]
@@ -127,7 +142,9 @@ def unfold_scales(t, team, net, layer, params, own, d_weight, gradients, factor)
             k += 4
             if k == n_pad:
                 k = 0
-        put(params, target + column + j, factor * total)
+        at = 4 * get(net, N_PARAMS) + own_part(net, m) + get(net, layer + COLUMN)
+        put(params, at + j, factor * total)
+        j += team
 
 
 @device
@@ -136,20 +153,21 @@ def unfold(t, team, net, params, m, gradients, start, factor):
 
     `params` is the model's part of `state`, where the gradient begins at 4 * n_params.
     """
-    own, n_hidden = get(net, SHARED_SIZE) + m * get(net, OWN_SIZE), get(net, N_HIDDEN)
-    target = 4 * get(net, N_PARAMS) + own
-    for i in range(n_hidden):
+    i = 0
+    while i < get(net, N_HIDDEN):
         layer = LAYERS + LAYER_SIZE * i
-        d_weight = start + get(net, layer + WEIGHT)
-        unfold_shared(t, team, net, layer, params, own, d_weight, gradients, factor, m)
-        unfold_scales(t, team, net, layer, params, own, d_weight, gradients, factor)
+        unfold_shared(t, team, net, layer, params, m, gradients, start, factor)
+        unfold_rows(t, team, net, layer, params, m, gradients, start, factor)
+        unfold_columns(t, team, net, layer, params, m, gradients, start, factor)
         copy_scaled(
             t, team, gradients, start + get(net, layer + BIAS), factor,
-            get(net, layer + N_OUT_PAD), params, target + get(net, layer + OWN_BIAS),
+            get(net, layer + N_OUT_PAD), params,
+            4 * get(net, N_PARAMS) + own_part(net, m) + get(net, layer + OWN_BIAS),
         )  # fmt: skip
-    head = LAYERS + LAYER_SIZE * n_hidden
+        i += 1
+    head = LAYERS + LAYER_SIZE * get(net, N_HIDDEN)
     size = get(net, head + N_OUT) * get(net, head + N_PAD) + get(net, head + N_OUT_PAD)
     copy_scaled(
-        t, team, gradients, start + get(net, head + WEIGHT), factor, size,
-        params, target + get(net, head + OWN_WEIGHT),
+        t, team, gradients, start + get(net, head + WEIGHT), factor, size, params,
+        4 * get(net, N_PARAMS) + own_part(net, m) + get(net, head + OWN_WEIGHT),
     )  # fmt: skip
