@@ -209,7 +209,9 @@ def test_permuted_outputs_are_scaled_alike(rng):
 def test_components_return_to_the_units_of_the_targets(rng):
     Y = -rng.gamma(2.0, size=(100, 1))  # The long tail points down: mirrored inside.
     scaling = TargetScaling.fit(Y, np.ones(100))
-    means, scales = scaling.inverse_components(scaling.transform(Y), np.ones((100, 1)))
+    means, scales, _ = scaling.inverse_components(
+        scaling.transform(Y), np.ones((100, 1))
+    )
     np.testing.assert_allclose(means, Y, rtol=1e-12)
     assert (scales > 0).all()
     np.testing.assert_allclose(np.log(scales), scaling.log_jacobian)
