@@ -54,17 +54,17 @@ class JointDensityDisplay:
     figure_ : Figure
         The figure.
 
-    References
-    ----------
-    .. [1] R. J. Hyndman, "Computing and graphing highest density regions", Am. Stat.
-       50, 1996, section 3: edges from quantiles of the density at random draws.
+    See Also
+    --------
+    skmdn.MixtureDistribution.hdr_level : The edges of the regions.
 
     Examples
     --------
     >>> from skmdn import MixtureDistribution
     >>> from skmdn.inspection import JointDensityDisplay
-    >>> means = [[[0.0, 0.0], [3.0, 1.0]]]
-    >>> dist = MixtureDistribution([[0.5, 0.5]], means, [[[1.0, 0.5], [0.5, 1.0]]])
+    >>> means, scales = [[[0.0, 0.0], [3.0, 1.0]]], [[[1.0, 0.5], [0.5, 1.0]]]
+    >>> within = [[[[1.0, 0.8], [0.8, 1.0]]]]  # of the outputs, in both components
+    >>> dist = MixtureDistribution([[0.5, 0.5]], means, scales, correlations=within)
     >>> display = JointDensityDisplay(dist).plot()
     """
 
@@ -183,8 +183,9 @@ class JointDensityDisplay:
         ax = one_axes(ax)
         first, second = (points_of(self.dist.marginal(j), N_POINTS) for j in (0, 1))
         density = self._pdf(np.stack(np.meshgrid(first, second), axis=-1))
-        draws = self.dist.sample(N_DRAWS, random_state=0)[0].T
-        self.levels_ = np.quantile(self._pdf(draws), 1 - coverages)
+        (self.levels_,) = self.dist.hdr_level(
+            coverages, n_samples=N_DRAWS, random_state=0
+        )
         colors = [
             tint(BLUE, amount) for amount in np.linspace(0.2, 0.75, len(coverages))
         ]
