@@ -216,11 +216,10 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
         values, std = [], []
         for _, core in self._cores(X):
             # The tail has the mean of what it is put around.
-            bare = output_type == "mean"
-            part = core if bare and not return_std else with_tail(core)
-            values.append(summarise(core if bare else part, output_type, levels))
+            part = core if output_type == "mean" else with_tail(core)
+            values.append(summarise(part, output_type, levels))
             if return_std:
-                std.append(part.std())
+                std.append(with_tail(core).std())
         return np.concatenate(values), np.concatenate(std) if return_std else None
 
     def _ask_gpu(self, X, question):
@@ -229,8 +228,7 @@ class DistributionRegressor(RegressorMixin, BaseEstimator, ABC):
             return None
         from skmdn._engine.cuda.answers import answer  # Others need not load it.
 
-        parts = self._mixture().parts()
-        return answer(parts, (tail.WEIGHTS, tail.SCALES), len(X), question)
+        return answer(self._mixture, (tail.WEIGHTS, tail.SCALES), len(X), question)
 
     def _distributions(self, X):
         """Conditional distributions, a limited number of rows at a time.

@@ -20,6 +20,7 @@ from skmdn._engine.layout import (
     SHARED,
     WEIGHT,
 )
+from skmdn._engine.training import BETA1, BETA2
 from skmdn._jit.memory import tail
 from skmdn._jit.policy import helper, loop_helper
 from skmdn._jit.vector import compact, rsqrt, wide_vectors
@@ -85,7 +86,7 @@ def _adam(params, gradient, factor, m, v, decay, n, correction, shrink):
     """
     wide_vectors()
     kind = params.dtype.type
-    beta1, beta2, epsilon = kind(0.9), kind(0.999), kind(1e-16)
+    beta1, beta2, epsilon = kind(BETA1), kind(BETA2), kind(1e-16)
     one = kind(1)
     for i in range(n):
         g = factor * gradient[i]

@@ -195,12 +195,14 @@ class _Packed:
         return 4 * sum(self.widths) * (rows + 4)
 
 
-def answer(parts, tail, n_rows, question):
+def answer(get_model, tail, n_rows, question):
     """Ask a GPU, if there is one for this many rows and for these networks.
 
     Parameters
     ----------
-    parts : list of skmdn._engine.job.Part
+    get_model : callable
+        Returns the fitted model, whose ``parts()`` are `skmdn._engine.job.Part`; called
+        only where a GPU may answer, as it checks the fitted state.
     tail : pair of ndarray of shape (n,)
         Weights and scales of the tail's components, in units of the predicted standard
         deviation.
@@ -217,6 +219,7 @@ def answer(parts, tail, n_rows, question):
         return None
     try:
         device = open_gpu()
+        parts = get_model().parts()
         if not _is_known(parts):
             return None
         packed = _Packed(parts, tail)
